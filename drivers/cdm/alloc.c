@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: pages for drivers.
+ *
+ * Every page that is handed out is counted in its memory block's counter, so that the
+ * block's offlining can be refused at once instead of spinning over a page that only the
+ * driver can give back.
+ *
+ * An allocation is a read-side critical section of RCU from its look at the state to its
+ * count. Whoever has changed the state, or isolated a block, waits for a grace period and
+ * then finds every page counted.
+ */
+#include <linux/cdm.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+
+#include "cdm_core.h"
+
+/*
+ * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
+ * reclaim bit: a device's memory is not paged, and a failure is the driver's to handle.
+ * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
+ */
+#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
+
+static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
+{
+	return &cdm->held[(PFN_PHYS(pfn) - cdm->config.start) / memory_block_size_bytes()];
+}
+
+/**
+ * cdm_alloc_pages() - allocate pages on a device
+ * @cdm: the device
+ * @order: 2^order contiguous pages, 0 to MAX_PAGE_ORDER; above 0 a compound page
+ * @flags: CDM_ALLOC_ZERO, or 0 for pages with whatever they hold: the device clears
+ *	faster, and until then no user may see them
+ *
+ * Neither falls back to another node, nor reclaims, nor wakes the OOM killer. The
+ * calling task's cpuset and memory policy do not matter.
+ *
+ * Context: Any, including atomic. Does not sleep.
+ * Return: pages on the device's node; NULL when it has none left, is not online or is
+ * being drained, or when @order is too large.
+ */
+struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags)
+{
+	gfp_t gfp = CDM_GFP;
+	struct page *page = NULL;
+
+	if (order > MAX_PAGE_ORDER)
+		return NULL;
+	if (order)
+		gfp |= __GFP_COMP;
+	if (flags & CDM_ALLOC_ZERO)
+		gfp |= __GFP_ZERO;
+
+	rcu_read_lock();
+	if (cdm_state(cdm) == CDM_ONLINE)
+		page = __alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
+	if (page)
+		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
+	rcu_read_unlock();
+	return page;
+}
+EXPORT_SYMBOL_GPL(cdm_alloc_pages);
+
+/**
+ * cdm_free_pages() - give pages back
+ * @cdm: the device that they came from
+ * @page: what cdm_alloc_pages() returned
+ * @order: the order that it was called with
+ *
+ * Context: Any context that may free pages: not NMI. Does not sleep.
+ */
+void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	atomic_t *held = held_by(cdm, page_to_pfn(page));
+
+	__free_pages(page, order);
+	/* After the free, so that a count of 0 means that the block's pages are back */
+	atomic_sub(1 << order, held);
+}
+EXPORT_SYMBOL_GPL(cdm_free_pages);
+
+/* Pages that drivers hold in the blocks of a range, which is aligned to blocks */
+unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
+				unsigned long nr_pages)
+{
+	atomic_t *held = held_by(cdm, start_pfn);
+	atomic_t *end = held + PFN_PHYS(nr_pages) / memory_block_size_bytes();
+	unsigned long pages = 0;
+
+	for (; held < end; held++)
+		pages += atomic_read(held);
+	return pages;
+}
+
+unsigned long cdm_held_pages(struct cdm_device *cdm)
+{
+	return cdm_held_pages_in(cdm, PHYS_PFN(cdm->config.start), PFN_DOWN(cdm->config.size));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Shared between the files of the driver core only; drivers include <linux/cdm.h>. */
+#ifndef _DRIVERS_CDM_CORE_H
+#define _DRIVERS_CDM_CORE_H
+
+#include <linux/atomic.h>
+#include <linux/cdm.h>
+#include <linux/device.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/notifier.h>
+#include <linux/types.h>
+
+/**
+ * enum cdm_state - where a device is in its life; see the drawing in hotplug.c
+ * @CDM_ADDED: its memory blocks are there, all of them offline
+ * @CDM_ONLINE: at least one block is online; pages can be allocated
+ * @CDM_DRAINING: its pages are being moved away; nothing is allocated any more
+ * @CDM_REMOVED: all undone; only references keep the structure
+ */
+enum cdm_state {
+	CDM_ADDED,
+	CDM_ONLINE,
+	CDM_DRAINING,
+	CDM_REMOVED,
+};
+
+/**
+ * struct cdm_device - a coherent device's memory
+ * @dev: in class cdm; its reference count is the device's
+ * @config: what the driver registered, with the node id resolved
+ * @nodes: @config.nid as a mask: allocations pass it, so that cpusets do not put theirs
+ * @iomem_name: what /proc/iomem shows
+ * @mgid: id of the memory group
+ * @nb: sees blocks go online and offline, whoever does it
+ * @lock: serialises what drivers and administrators ask for; protects @draining,
+ *	@removed, @abandoned and @config.fallback. Outside of device_hotplug_lock and
+ *	mem_hotplug_lock, and so never taken in @nb.
+ * @draining: pages are being moved away; read without a lock
+ * @removed: the memory has gone; read without a lock
+ * @abandoned: @nb marks the pages that were not given back instead of refusing
+ * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
+ *	read without a lock
+ * @nr_blocks: memory blocks of the device
+ * @held: pages handed out to drivers, for each memory block
+ */
+struct cdm_device {
+	struct device dev;
+	struct cdm_config config;
+	nodemask_t nodes;
+	char iomem_name[40];
+	int mgid;
+	struct notifier_block nb;
+
+	struct mutex lock;
+	bool draining;
+	bool removed;
+	bool abandoned;
+	unsigned long online_pages;
+
+	unsigned long nr_blocks;
+	atomic_t held[] __counted_by(nr_blocks);
+};
+
+#define to_cdm_device(d) container_of(d, struct cdm_device, dev)
+
+/* Derived, not stored: it stays true whoever onlines and offlines blocks */
+static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
+{
+	if (READ_ONCE(cdm->removed))
+		return CDM_REMOVED;
+	if (READ_ONCE(cdm->draining))
+		return CDM_DRAINING;
+	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
+}
+
+/* config.c */
+int cdm_config_check(struct device *parent, const struct cdm_config *config);
+
+/* hotplug.c */
+int cdm_hotplug_add(struct cdm_device *cdm);
+int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds);
+void cdm_hotplug_abandon(struct cdm_device *cdm);
+unsigned int cdm_drain_seconds(void);
+void cdm_report_users(struct cdm_device *cdm, int rc);
+
+/* alloc.c */
+unsigned long cdm_held_pages(struct cdm_device *cdm);
+unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
+				unsigned long nr_pages);
+
+/* sysfs.c */
+extern const struct attribute_group *cdm_device_groups[];
+
+#endif /* _DRIVERS_CDM_CORE_H */

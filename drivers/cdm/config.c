@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: what a registration may ask for. Everything that can be said
+ * of a configuration by itself; overlaps show when the memory is added.
+ */
+#include <linux/cdm.h>
+#include <linux/device.h>
+#include <linux/memory.h>
+#include <linux/nodemask.h>
+
+#include <kunit/visibility.h>
+
+#include "cdm_core.h"
+
+static int check_range(struct device *parent, const struct cdm_config *config)
+{
+	unsigned long block = memory_block_size_bytes();
+
+	if (!config->size) {
+		dev_err(parent, "cdm: size 0\n");
+		return -EINVAL;
+	}
+	if (!IS_ALIGNED(config->start, block)) {
+		dev_err(parent, "cdm: start %#llx is not aligned to the memory block, %#lx\n",
+			config->start, block);
+		return -EINVAL;
+	}
+	if (!IS_ALIGNED(config->size, block)) {
+		dev_err(parent, "cdm: size %#llx is not a multiple of the memory block, %#lx\n",
+			config->size, block);
+		return -EINVAL;
+	}
+	if (!cdm_node_range_addressable(config->start, config->size)) {
+		dev_err(parent, "cdm: start %#llx size %#llx is beyond what the CPU can map\n",
+			config->start, config->size);
+		return -ERANGE;
+	}
+	return 0;
+}
+
+static int check_node(struct device *parent, int nid)
+{
+	if (nid == CDM_NID_AUTO)
+		return 0;
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid)) {
+		dev_err(parent, "cdm: nid %d is not a possible node\n", nid);
+		return -EINVAL;
+	}
+	if (node_state(nid, N_CPU)) {
+		dev_err(parent, "cdm: nid %d has CPUs\n", nid);
+		return -EBUSY;
+	}
+	if (node_state(nid, N_MEMORY)) {
+		dev_err(parent, "cdm: nid %d is system RAM\n", nid);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/**
+ * cdm_config_check() - is a configuration one that can be registered?
+ * @parent: the device to log for
+ * @config: the configuration
+ *
+ * Return: 0, or an error after one log line that names the field and its value:
+ * -EINVAL for a size of 0, an unaligned start or size, a node that is not possible, an
+ * unknown fallback, policy or capability; -ERANGE for an address that the CPU cannot map;
+ * -EBUSY for a node with CPUs or system RAM.
+ */
+VISIBLE_IF_KUNIT int cdm_config_check(struct device *parent, const struct cdm_config *config)
+{
+	int rc = check_range(parent, config);
+
+	if (!rc)
+		rc = check_node(parent, config->nid);
+	if (rc)
+		return rc;
+
+	if (config->fallback > CDM_FALLBACK_SYSTEM) {
+		dev_err(parent, "cdm: fallback %u is unknown\n", config->fallback);
+		return -EINVAL;
+	}
+	if (config->online_policy > CDM_ONLINE_MANUAL) {
+		dev_err(parent, "cdm: online_policy %u is unknown\n", config->online_policy);
+		return -EINVAL;
+	}
+	if (config->caps & ~CDM_CAPS_ALL) {
+		dev_err(parent, "cdm: caps %#lx has unknown bits\n", config->caps);
+		return -EINVAL;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_IF_KUNIT(cdm_config_check);

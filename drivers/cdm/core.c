@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: registration, lookup and removal of devices.
+ */
+#include <linux/cdm.h>
+#include <linux/cleanup.h>
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/idr.h>
+#include <linux/jiffies.h>
+#include <linux/memory.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "cdm_core.h"
+
+static unsigned int remove_seconds = 60;
+module_param(remove_seconds, uint, 0644);
+MODULE_PARM_DESC(remove_seconds, "how long a driver's remove() waits for pages to come back, in seconds");
+
+/* How often a driver's remove() says what it waits for */
+#define REMOVE_REPORT_SECONDS 10
+
+/* How often it tries */
+#define REMOVE_RETRY_MS 500
+
+/* The numbers in cdm0, cdm1, ... */
+static DEFINE_IDA(cdm_ida);
+
+static void cdm_device_release(struct device *dev)
+{
+	struct cdm_device *cdm = to_cdm_device(dev);
+
+	ida_free(&cdm_ida, dev->id);
+	kfree(cdm);
+}
+
+static const struct class cdm_class = {
+	.name = "cdm",
+	.dev_groups = cdm_device_groups,
+	.dev_release = cdm_device_release,
+};
+
+/* A device that nobody sees yet, or an error */
+static struct cdm_device *cdm_device_create(struct device *parent,
+					    const struct cdm_config *config)
+{
+	unsigned long nr_blocks = config->size / memory_block_size_bytes();
+	struct cdm_device *cdm;
+	int id;
+
+	cdm = kzalloc(struct_size(cdm, held, nr_blocks), GFP_KERNEL);
+	if (!cdm)
+		return ERR_PTR(-ENOMEM);
+	id = ida_alloc(&cdm_ida, GFP_KERNEL);
+	if (id < 0) {
+		kfree(cdm);
+		return ERR_PTR(id);
+	}
+
+	cdm->nr_blocks = nr_blocks;
+	cdm->config = *config;
+	cdm->nodes = nodemask_of_node(config->nid);
+	mutex_init(&cdm->lock);
+	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
+
+	device_initialize(&cdm->dev);
+	cdm->dev.id = id;
+	cdm->dev.class = &cdm_class;
+	cdm->dev.parent = parent;
+	/* From here on put_device() frees all of it; the name only fails for want of memory */
+	if (dev_set_name(&cdm->dev, "cdm%d", id)) {
+		put_device(&cdm->dev);
+		return ERR_PTR(-ENOMEM);
+	}
+	return cdm;
+}
+
+/**
+ * cdm_device_register() - make a device's memory a CDM node
+ * @parent: the device that has the memory
+ * @config: what memory, and how it is to be treated; copied
+ *
+ * On return the memory is added, and online unless the policy is %CDM_ONLINE_MANUAL; the
+ * node is isolated from the first moment on.
+ *
+ * Context: Process context. May take seconds for a large device.
+ * Return: the device, to be given to cdm_device_unregister() or cdm_device_remove(); or
+ * an error pointer after one log line that says what was wrong, and with nothing done:
+ * -EINVAL, -ERANGE, -EBUSY as of cdm_config_check(); -EBUSY for a node that is another
+ * device's; -EEXIST for a range that overlaps RAM or another device; -ENOSPC when no
+ * reserved node id is left; -ENOMEM.
+ */
+struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config)
+{
+	struct cdm_config resolved = *config;
+	struct cdm_device *cdm;
+	int rc;
+
+	rc = cdm_config_check(parent, config);
+	if (rc)
+		return ERR_PTR(rc);
+
+	if (config->nid == CDM_NID_AUTO) {
+		resolved.nid = cdm_node_reserve(dev_name(parent));
+		if (resolved.nid < 0) {
+			dev_err(parent, "cdm: nid: none of the ids of cdm_nodes= is left (%pe)\n",
+				ERR_PTR(resolved.nid));
+			return ERR_PTR(resolved.nid);
+		}
+	}
+
+	cdm = cdm_device_create(parent, &resolved);
+	if (IS_ERR(cdm))
+		return cdm;
+
+	rc = cdm_node_tag(resolved.nid, resolved.fallback, resolved.caps);
+	if (rc) {
+		dev_err(parent, "cdm: nid %d cannot be tagged (%pe)\n", resolved.nid,
+			ERR_PTR(rc));
+		goto put;
+	}
+
+	rc = cdm_hotplug_add(cdm);
+	if (rc)
+		goto untag;
+
+	rc = device_add(&cdm->dev);
+	if (rc)
+		goto remove_memory;
+
+	dev_info(&cdm->dev, "%llu MiB at %#llx are node %d\n", resolved.size >> 20,
+		 resolved.start, resolved.nid);
+	return cdm;
+
+remove_memory:
+	/* Nobody else has seen the device: nothing can be in the way */
+	if (cdm_hotplug_remove(cdm, cdm_drain_seconds()))
+		cdm_hotplug_abandon(cdm);
+	goto put;
+untag:
+	cdm_node_untag(resolved.nid);
+put:
+	put_device(&cdm->dev);
+	return ERR_PTR(rc);
+}
+EXPORT_SYMBOL_GPL(cdm_device_register);
+
+/**
+ * cdm_device_unregister() - take a device's memory away
+ * @cdm: the device
+ *
+ * User pages move to system RAM first.
+ *
+ * Context: Process context. Takes up to drain_seconds.
+ * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, -ETIMEDOUT
+ * when a page did not move by the deadline, -ENOMEM: then the device is as it was, and
+ * the call can be made again.
+ */
+int cdm_device_unregister(struct cdm_device *cdm)
+{
+	int rc = cdm_hotplug_remove(cdm, cdm_drain_seconds());
+
+	if (rc) {
+		cdm_report_users(cdm, rc);
+		return rc;
+	}
+	device_unregister(&cdm->dev);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_device_unregister);
+
+/**
+ * cdm_device_remove() - take a device's memory away, whatever it takes
+ * @cdm: the device
+ *
+ * For a driver's remove(), which cannot fail. Waits for pages that are in use and says
+ * every 10 seconds what it waits for. After remove_seconds, what drivers have not given
+ * back is treated as bad memory.
+ *
+ * Context: Process context. Sleeps.
+ */
+void cdm_device_remove(struct cdm_device *cdm)
+{
+	unsigned long give_up = jiffies + READ_ONCE(remove_seconds) * HZ;
+	unsigned long report = jiffies + REMOVE_REPORT_SECONDS * HZ;
+	int rc;
+
+	while ((rc = cdm_hotplug_remove(cdm, REMOVE_REPORT_SECONDS))) {
+		if (time_after(jiffies, give_up)) {
+			cdm_hotplug_abandon(cdm);
+			break;
+		}
+		if (time_after(jiffies, report)) {
+			cdm_report_users(cdm, rc);
+			report = jiffies + REMOVE_REPORT_SECONDS * HZ;
+		}
+		msleep(REMOVE_RETRY_MS);
+	}
+	device_unregister(&cdm->dev);
+}
+EXPORT_SYMBOL_GPL(cdm_device_remove);
+
+static void devm_cdm_device_remove(void *cdm)
+{
+	cdm_device_remove(cdm);
+}
+
+/**
+ * devm_cdm_device_register() - cdm_device_register(), undone when the driver unbinds
+ * @parent: the device that has the memory
+ * @config: as for cdm_device_register()
+ *
+ * Context: Process context.
+ * Return: as cdm_device_register().
+ */
+struct cdm_device *devm_cdm_device_register(struct device *parent,
+					    const struct cdm_config *config)
+{
+	struct cdm_device *cdm = cdm_device_register(parent, config);
+	int rc;
+
+	if (IS_ERR(cdm))
+		return cdm;
+	rc = devm_add_action_or_reset(parent, devm_cdm_device_remove, cdm);
+	return rc ? ERR_PTR(rc) : cdm;
+}
+EXPORT_SYMBOL_GPL(devm_cdm_device_register);
+
+static int is_on_node(struct device *dev, const void *nid)
+{
+	return to_cdm_device(dev)->config.nid == *(const int *)nid;
+}
+
+/**
+ * cdm_device_find() - find the device that a node belongs to
+ * @nid: the node
+ *
+ * Context: Process context.
+ * Return: the device with a reference, to be given to cdm_device_put(); NULL if the node
+ * belongs to none. The reference keeps the structure, not the memory.
+ */
+struct cdm_device *cdm_device_find(int nid)
+{
+	struct device *dev = class_find_device(&cdm_class, NULL, &nid, is_on_node);
+
+	return dev ? to_cdm_device(dev) : NULL;
+}
+EXPORT_SYMBOL_GPL(cdm_device_find);
+
+/**
+ * cdm_device_put() - drop a reference that cdm_device_find() gave
+ * @cdm: the device
+ *
+ * Context: Process context.
+ */
+void cdm_device_put(struct cdm_device *cdm)
+{
+	put_device(&cdm->dev);
+}
+EXPORT_SYMBOL_GPL(cdm_device_put);
+
+/**
+ * cdm_device_nid() - the node of a device
+ * @cdm: the device
+ *
+ * Context: Any.
+ * Return: its node id.
+ */
+int cdm_device_nid(const struct cdm_device *cdm)
+{
+	return cdm->config.nid;
+}
+EXPORT_SYMBOL_GPL(cdm_device_nid);
+
+static int __init cdm_core_init(void)
+{
+	return class_register(&cdm_class);
+}
+subsys_initcall(cdm_core_init);
+
+static void __exit cdm_core_exit(void)
+{
+	class_unregister(&cdm_class);
+}
+module_exit(cdm_core_exit);
+
+MODULE_DESCRIPTION("Coherent device memory");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: /sys/class/cdm/cdmN/, one value a file.
+ * Documented in Documentation/ABI/testing/sysfs-class-cdm.
+ */
+#include <linux/cdm_node.h>
+#include <linux/device.h>
+#include <linux/mm.h>
+#include <linux/sysfs.h>
+
+#include "cdm_core.h"
+
+static const char * const state_names[] = {
+	[CDM_ADDED] = "added",
+	[CDM_ONLINE] = "online",
+	[CDM_DRAINING] = "draining",
+	[CDM_REMOVED] = "removed",
+};
+
+static const char * const fallback_names[] = {
+	[CDM_FALLBACK_NONE] = "none",
+	[CDM_FALLBACK_SYSTEM] = "system",
+};
+
+static const char * const online_policy_names[] = {
+	[CDM_ONLINE_AUTO] = "auto",
+	[CDM_ONLINE_MANUAL] = "manual",
+};
+
+static ssize_t node_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_cdm_device(dev)->config.nid);
+}
+static DEVICE_ATTR_RO(node);
+
+static ssize_t size_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", to_cdm_device(dev)->config.size);
+}
+static DEVICE_ATTR_RO(size);
+
+static ssize_t online_size_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  PFN_PHYS(READ_ONCE(to_cdm_device(dev)->online_pages)));
+}
+static DEVICE_ATTR_RO(online_size);
+
+static ssize_t capabilities_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  to_cdm_device(dev)->config.caps & CDM_CAP_USER_BIND ? "user_bind" : "");
+}
+static DEVICE_ATTR_RO(capabilities);
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", state_names[cdm_state(to_cdm_device(dev))]);
+}
+
+static ssize_t state_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			   size_t count)
+{
+	int rc;
+
+	if (sysfs_streq(buf, "online_movable"))
+		rc = cdm_device_online(to_cdm_device(dev));
+	else if (sysfs_streq(buf, "offline"))
+		rc = cdm_device_offline(to_cdm_device(dev));
+	else
+		return -EINVAL;
+	return rc ?: count;
+}
+static DEVICE_ATTR_RW(state);
+
+static ssize_t fallback_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", fallback_names[to_cdm_device(dev)->config.fallback]);
+}
+
+/* Only while the device is offline: allocations in flight see one policy, not two */
+static ssize_t fallback_store(struct device *dev, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	struct cdm_device *cdm = to_cdm_device(dev);
+	int fallback = sysfs_match_string(fallback_names, buf);
+
+	if (fallback < 0)
+		return fallback;
+
+	guard(mutex)(&cdm->lock);
+	if (cdm_state(cdm) != CDM_ADDED)
+		return -EBUSY;
+	cdm->config.fallback = fallback;
+	cdm_node_set_fallback(cdm->config.nid, fallback);
+	return count;
+}
+static DEVICE_ATTR_RW(fallback);
+
+static ssize_t online_policy_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n",
+			  online_policy_names[to_cdm_device(dev)->config.online_policy]);
+}
+static DEVICE_ATTR_RO(online_policy);
+
+static struct attribute *cdm_device_attrs[] = {
+	&dev_attr_node.attr,
+	&dev_attr_size.attr,
+	&dev_attr_online_size.attr,
+	&dev_attr_capabilities.attr,
+	&dev_attr_state.attr,
+	&dev_attr_fallback.attr,
+	&dev_attr_online_policy.attr,
+	NULL
+};
+
+static const struct attribute_group cdm_device_group = {
+	.attrs = cdm_device_attrs,
+};
+
+const struct attribute_group *cdm_device_groups[] = {
+	&cdm_device_group,
+	NULL
+};

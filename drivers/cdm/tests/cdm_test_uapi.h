@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* How the selftests talk to /dev/cdm_test. Not an ABI: both sides change together. */
+#ifndef _CDM_TEST_UAPI_H
+#define _CDM_TEST_UAPI_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Ways to ask for a page */
+enum cdm_test_how {
+	CDM_TEST_DRIVER,	/* cdm_alloc_pages() */
+	CDM_TEST_HINT,		/* GFP_KERNEL with the node as preferred node */
+	CDM_TEST_THISNODE,	/* GFP_KERNEL | __GFP_THISNODE */
+	CDM_TEST_MOVABLE_HINT,	/* GFP_HIGHUSER_MOVABLE with the node as preferred node */
+};
+
+/*
+ * Allocate up to @count blocks of 2^@order pages and keep them until CDM_TEST_FREE or
+ * close. -ENOMEM when not one could be had; fewer than @count is a success.
+ */
+struct cdm_test_alloc {
+	__s32 nid;
+	__u32 how;
+	__u32 order;
+	__u32 zero;		/* with CDM_TEST_DRIVER: CDM_ALLOC_ZERO */
+	__u64 count;
+	__u64 on_node;		/* out: pages on nid */
+	__u64 elsewhere;	/* out: pages on other nodes */
+	__u64 not_zero;		/* out: pages that do not start with a zero byte */
+};
+
+/* Register a range, as a driver would; one at a time for each open file */
+struct cdm_test_register {
+	__u64 start;
+	__u64 size;
+	__s32 nid;		/* in: CDM_NID_AUTO is -1; out: the node */
+	__u32 fallback;
+	__u32 online_policy;
+	__u32 caps;
+};
+
+#define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)
+#define CDM_TEST_FREE		_IO('c', 1)
+#define CDM_TEST_REGISTER	_IOWR('c', 2, struct cdm_test_register)
+#define CDM_TEST_UNREGISTER	_IO('c', 3)	/* cdm_device_unregister() */
+#define CDM_TEST_REMOVE		_IO('c', 4)	/* cdm_device_remove() */
+
+#endif /* _CDM_TEST_UAPI_H */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Coherent device memory: which nodes are CDM, and what mm does about it.
+ *
+ * The upper half is what hooks in core mm ask; it costs nothing while no node is
+ * tagged. The lower half is the seam between the driver core in drivers/cdm and mm;
+ * nothing else calls it. See Documentation/mm/cdm.rst.
+ */
+#ifndef _LINUX_CDM_NODE_H
+#define _LINUX_CDM_NODE_H
+
+#include <linux/gfp.h>
+#include <linux/jump_label.h>
+#include <linux/nodemask.h>
+#include <linux/types.h>
+
+struct mempolicy;
+
+#ifdef CONFIG_CDM
+
+/* On while any node is tagged */
+DECLARE_STATIC_KEY_FALSE(cdm_key);
+
+/* The tagged nodes. Changes with a node empty of memory; readers need no lock. */
+extern nodemask_t cdm_node_map;
+
+/* Does @nid belong to a coherent device? */
+static inline bool node_is_cdm(int nid)
+{
+	return static_branch_unlikely(&cdm_key) && node_isset(nid, cdm_node_map);
+}
+
+/* The state that a node has while it has memory online */
+static inline enum node_states node_memory_state(int nid)
+{
+	return node_is_cdm(nid) ? N_CDM : N_MEMORY;
+}
+
+bool cdm_may_add_memory(int nid);
+void cdm_reserve_nodes(void);
+
+bool __cdm_build_zonelists(pg_data_t *pgdat);
+void __cdm_build_explicit_zonelists(void);
+
+/* Build both lists of a CDM node; false for every other node */
+static inline bool cdm_build_zonelists(pg_data_t *pgdat)
+{
+	return node_is_cdm(pgdat->node_id) && __cdm_build_zonelists(pgdat);
+}
+
+static inline void cdm_build_explicit_zonelists(void)
+{
+	if (static_branch_unlikely(&cdm_key))
+		__cdm_build_explicit_zonelists();
+}
+
+struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask);
+struct zonelist *__cdm_system_zonelist(struct zonelist *zonelist);
+
+/* The list for an allocation whose caller passed @nodemask */
+static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
+{
+	if (static_branch_unlikely(&cdm_key) && nodemask)
+		return __cdm_zonelist(nid, gfp, nodemask);
+	return node_zonelist(nid, gfp);
+}
+
+/* The list to go on with when the nodemask has been dropped */
+static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
+{
+	if (static_branch_unlikely(&cdm_key))
+		return __cdm_system_zonelist(zonelist);
+	return zonelist;
+}
+
+bool __cdm_nodes_bindable(const nodemask_t *nodes);
+
+/* May a bind policy on @nodes get memory of a CDM node among them? */
+static inline bool cdm_nodes_bindable(const nodemask_t *nodes)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_nodes_bindable(nodes);
+}
+
+void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes, const nodemask_t *asked);
+void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes);
+
+unsigned long __cdm_nr_free_pages(void);
+
+/* Free pages on CDM nodes, which no system statistic counts as free RAM */
+static inline unsigned long cdm_nr_free_pages(void)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_nr_free_pages() : 0;
+}
+
+#else /* CONFIG_CDM */
+
+static inline bool node_is_cdm(int nid) { return false; }
+static inline enum node_states node_memory_state(int nid) { return N_MEMORY; }
+static inline bool cdm_may_add_memory(int nid) { return true; }
+static inline void cdm_reserve_nodes(void) { }
+static inline bool cdm_build_zonelists(pg_data_t *pgdat) { return false; }
+static inline void cdm_build_explicit_zonelists(void) { }
+static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
+{
+	return node_zonelist(nid, gfp);
+}
+
+static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
+{
+	return zonelist;
+}
+
+static inline bool cdm_nodes_bindable(const nodemask_t *nodes) { return false; }
+static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
+				      const nodemask_t *asked) { }
+static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
+static inline unsigned long cdm_nr_free_pages(void) { return 0; }
+
+#endif /* CONFIG_CDM */
+
+/* Does @nid have memory of either kind? For those who read, not for those who place. */
+static inline bool node_has_memory(int nid)
+{
+	return node_state(nid, N_MEMORY) || node_state(nid, N_CDM);
+}
+
+#define for_each_memory_node(nid)			\
+	for_each_online_node(nid)			\
+		if (!node_has_memory(nid)) {} else
+
+/**
+ * enum cdm_fallback - what the FALLBACK list of a CDM node holds
+ * @CDM_FALLBACK_NONE: system RAM only, as for a node without memory: nothing that
+ *	does not ask explicitly gets device memory. The default.
+ * @CDM_FALLBACK_SYSTEM: the node's own zones, then system RAM: a movable allocation
+ *	that names the node as a hint gets device memory, and RAM when there is no more.
+ */
+enum cdm_fallback {
+	CDM_FALLBACK_NONE,
+	CDM_FALLBACK_SYSTEM,
+};
+
+/* What a driver may grant at registration. */
+#define CDM_CAP_USER_BIND	BIT(0)	/* mbind and set_mempolicy may bind to the node */
+#define CDM_CAPS_ALL		CDM_CAP_USER_BIND
+
+int cdm_node_reserve(const char *owner);
+int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps);
+int cdm_node_untag(int nid);
+void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
+void cdm_node_set_draining(int nid, bool draining);
+unsigned long cdm_node_used_pages(int nid);
+
+bool cdm_node_range_addressable(u64 start, u64 size);
+int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name);
+int cdm_node_online_memory(u64 start, u64 size);
+int cdm_node_offline_memory(u64 start, u64 size);
+int cdm_node_remove_memory(int mgid, u64 start, u64 size);
+unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages);
+
+#endif /* _LINUX_CDM_NODE_H */

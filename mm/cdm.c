@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: which nodes are CDM, and what mm may do with them.
+ *
+ * A node is tagged before any of its memory is added and untagged after all of it has
+ * gone, so that there is no moment at which its memory is ordinary. While it is tagged,
+ * onlining memory sets N_CDM instead of N_MEMORY (mm/memory_hotplug.c), which hides it
+ * from everything that places pages by walking N_MEMORY; what its zonelists hold is
+ * decided in mm/cdm_zonelist.c.
+ *
+ * Locking: cdm_lock serialises the writers of the masks. Readers take no lock: the
+ * allocator and the policy code look at single bits, and a stale bit is the same as
+ * having been a moment earlier. A list that was composed from an older mask is replaced
+ * under zonelist_update_seq, as for any node.
+ */
+#define pr_fmt(fmt) "cdm: " fmt
+
+#include <linux/cdm_node.h>
+#include <linux/init.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mempolicy.h>
+#include <linux/mmzone.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/vmstat.h>
+
+#include "cdm.h"
+#include "internal.h"
+
+DEFINE_STATIC_KEY_FALSE(cdm_key);
+EXPORT_SYMBOL_GPL(cdm_key);
+
+nodemask_t cdm_node_map __read_mostly;
+EXPORT_SYMBOL_GPL(cdm_node_map);
+
+nodemask_t cdm_fallback_map __read_mostly;
+nodemask_t cdm_listed_map __read_mostly;
+
+/* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
+static nodemask_t cdm_bindable_map __read_mostly;
+
+/* Nodes that were granted CDM_CAP_USER_BIND, whether or not they are being drained */
+static nodemask_t cdm_granted_map;
+
+/* Ids that no firmware describes, and the name that each has been handed out to */
+static nodemask_t cdm_reserved_map;
+static const char *cdm_reserved_owner[MAX_NUMNODES];
+static unsigned int cdm_nr_reserve __initdata;
+
+/* Protects the masks above and the owners against cdm_node_*() */
+static DEFINE_MUTEX(cdm_lock);
+
+static int __init cdm_nodes_setup(char *str)
+{
+	if (kstrtouint(str, 0, &cdm_nr_reserve))
+		pr_warn("cdm_nodes=%s is not a number\n", str);
+	return 0;
+}
+early_param("cdm_nodes", cdm_nodes_setup);
+
+/* Make cdm_nodes=N further ids possible. Runs once, before nr_node_ids is known. */
+void __init cdm_reserve_nodes(void)
+{
+	unsigned int left = cdm_nr_reserve;
+	int nid;
+
+	for (nid = 0; left && nid < MAX_NUMNODES; nid++) {
+		if (node_possible(nid))
+			continue;
+		node_set(nid, node_possible_map);
+		node_set(nid, cdm_reserved_map);
+		left--;
+	}
+	if (left)
+		pr_warn("cdm_nodes=%u: %u more than the kernel has node ids for\n",
+			cdm_nr_reserve, left);
+}
+
+/**
+ * cdm_node_reserve() - get one of the node ids that cdm_nodes=N reserved
+ * @owner: a name that stays the same when the same device comes again
+ *
+ * An id belongs to its owner until reboot: no other device inherits the policies that
+ * still name it.
+ *
+ * Context: Process context. Takes cdm_lock.
+ * Return: the node id; -ENOSPC when none is left; -ENOMEM.
+ */
+int cdm_node_reserve(const char *owner)
+{
+	int nid, free = NUMA_NO_NODE;
+
+	guard(mutex)(&cdm_lock);
+
+	for_each_node_mask(nid, cdm_reserved_map) {
+		if (!cdm_reserved_owner[nid] && free == NUMA_NO_NODE)
+			free = nid;
+		else if (cdm_reserved_owner[nid] && !strcmp(cdm_reserved_owner[nid], owner))
+			return nid;
+	}
+	if (free == NUMA_NO_NODE)
+		return -ENOSPC;
+
+	cdm_reserved_owner[free] = kstrdup(owner, GFP_KERNEL);
+	return cdm_reserved_owner[free] ? free : -ENOMEM;
+}
+EXPORT_SYMBOL_GPL(cdm_node_reserve);
+
+static int is_block_on_node(struct memory_block *mem, void *nid)
+{
+	return mem->nid == *(int *)nid;
+}
+
+/**
+ * cdm_node_tag() - declare a node to be coherent device memory
+ * @nid: the node; it must be possible and have neither memory nor CPUs
+ * @fallback: what its FALLBACK list will hold
+ * @caps: the CDM_CAP_* that the driver grants
+ *
+ * To be called before any memory is added to the node.
+ *
+ * Context: Process context. Takes cdm_lock and device_hotplug_lock.
+ * Return: 0; -EINVAL for a node that is not possible; -EBUSY for a node that has memory
+ * (also if all of it is offline), has CPUs, or is tagged already; -ENOMEM.
+ */
+int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
+{
+	int rc;
+
+	if (nid < 0 || nid >= nr_node_ids || !node_possible(nid))
+		return -EINVAL;
+
+	guard(mutex)(&cdm_lock);
+
+	rc = cdm_alloc_explicit_zonelists();
+	if (rc)
+		return rc;
+
+	lock_device_hotplug();
+	if (node_isset(nid, cdm_node_map) || node_state(nid, N_MEMORY) ||
+	    node_state(nid, N_CPU) || for_each_memory_block(&nid, is_block_on_node)) {
+		unlock_device_hotplug();
+		return -EBUSY;
+	}
+
+	if (fallback == CDM_FALLBACK_SYSTEM)
+		node_set(nid, cdm_fallback_map);
+	if (caps & CDM_CAP_USER_BIND) {
+		node_set(nid, cdm_granted_map);
+		node_set(nid, cdm_listed_map);
+	}
+	node_set(nid, cdm_node_map);
+	unlock_device_hotplug();
+
+	static_branch_inc(&cdm_key);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_node_tag);
+
+/**
+ * cdm_node_untag() - make a node ordinary again
+ * @nid: a tagged node, all of whose memory has been removed
+ *
+ * Context: Process context. Takes cdm_lock and device_hotplug_lock.
+ * Return: 0; -EBUSY while the node has memory blocks; -EINVAL if it is not tagged.
+ */
+int cdm_node_untag(int nid)
+{
+	guard(mutex)(&cdm_lock);
+
+	if (!node_isset(nid, cdm_node_map))
+		return -EINVAL;
+
+	lock_device_hotplug();
+	if (for_each_memory_block(&nid, is_block_on_node)) {
+		unlock_device_hotplug();
+		return -EBUSY;
+	}
+	node_clear(nid, cdm_bindable_map);
+	node_clear(nid, cdm_listed_map);
+	node_clear(nid, cdm_granted_map);
+	node_clear(nid, cdm_fallback_map);
+	node_clear(nid, cdm_node_map);
+	unlock_device_hotplug();
+
+	static_branch_dec(&cdm_key);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_node_untag);
+
+/**
+ * cdm_node_set_fallback() - choose what the FALLBACK list of a CDM node holds
+ * @nid: a tagged node
+ * @fallback: the choice
+ *
+ * Context: Process context. Takes cdm_lock and mem_hotplug_lock.
+ */
+void cdm_node_set_fallback(int nid, enum cdm_fallback fallback)
+{
+	guard(mutex)(&cdm_lock);
+
+	mem_hotplug_begin();
+	if (fallback == CDM_FALLBACK_SYSTEM)
+		node_set(nid, cdm_fallback_map);
+	else
+		node_clear(nid, cdm_fallback_map);
+	build_all_zonelists(NULL);
+	mem_hotplug_done();
+}
+EXPORT_SYMBOL_GPL(cdm_node_set_fallback);
+
+/* Under mem_hotplug_lock, as are the changes to what it looks at */
+static void cdm_update_bindable(int nid)
+{
+	if (node_isset(nid, cdm_listed_map) && node_state(nid, N_CDM))
+		node_set(nid, cdm_bindable_map);
+	else
+		node_clear(nid, cdm_bindable_map);
+}
+
+/*
+ * Keep kernel memory off CDM nodes, and policies off a node without memory. The window
+ * between a list that has a zone and a zone that has pages belongs to nobody: a policy
+ * may bind to the node from MEM_ONLINE of its first block to MEM_GOING_OFFLINE of its last.
+ */
+static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct memory_notify *arg = data;
+	struct page *page = pfn_to_page(arg->start_pfn);
+	int nid = page_to_nid(page);
+
+	if (!node_is_cdm(nid))
+		return NOTIFY_OK;
+
+	switch (action) {
+	case MEM_GOING_ONLINE:
+		if (cdm_is_adding(nid))
+			return NOTIFY_BAD;
+		if (zone_idx(page_zone(page)) != ZONE_MOVABLE) {
+			pr_info_ratelimited("node %d: zone %s refused, device memory is online_movable only\n",
+					    nid, page_zone(page)->name);
+			return NOTIFY_BAD;
+		}
+		break;
+	case MEM_GOING_OFFLINE:
+		if (arg->status_change_nid == nid)
+			node_clear(nid, cdm_bindable_map);
+		break;
+	case MEM_ONLINE:
+	case MEM_CANCEL_OFFLINE:
+		cdm_update_bindable(nid);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static int __init cdm_init(void)
+{
+	return hotplug_memory_notifier(cdm_memory_notify, DEFAULT_CALLBACK_PRI);
+}
+core_initcall(cdm_init);
+
+/**
+ * cdm_node_set_draining() - take a node out of what may be bound, or back in
+ * @nid: a tagged node
+ * @draining: whether its memory is about to leave
+ *
+ * From here on a fault under a policy that names only this node follows the default
+ * policy. It has to come before the blocks are isolated, or such faults find no memory
+ * and the OOM killer takes the tasks.
+ *
+ * Context: Process context. Takes cdm_lock and mem_hotplug_lock.
+ */
+void cdm_node_set_draining(int nid, bool draining)
+{
+	guard(mutex)(&cdm_lock);
+
+	if (!node_isset(nid, cdm_granted_map))
+		return;
+
+	mem_hotplug_begin();
+	if (draining)
+		node_clear(nid, cdm_listed_map);
+	else
+		node_set(nid, cdm_listed_map);
+	cdm_update_bindable(nid);
+	build_all_zonelists(NULL);
+	mem_hotplug_done();
+}
+EXPORT_SYMBOL_GPL(cdm_node_set_draining);
+
+bool __cdm_nodes_bindable(const nodemask_t *nodes)
+{
+	return nodes_intersects(*nodes, cdm_bindable_map);
+}
+
+/*
+ * @nodes is what the policy would hold without us, @asked what the user named. Only a
+ * bind policy may name CDM nodes, and only by number.
+ */
+void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes, const nodemask_t *asked)
+{
+	nodemask_t granted;
+
+	if (pol->mode != MPOL_BIND || (pol->flags & MPOL_F_RELATIVE_NODES))
+		return;
+
+	nodes_and(granted, *asked, cdm_bindable_map);
+	nodes_or(*nodes, *nodes, granted);
+}
+
+/* @nodes is what a changed cpuset makes of the policy: what it had of CDM, it keeps */
+void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes)
+{
+	nodemask_t had;
+
+	nodes_and(had, pol->nodes, cdm_node_map);
+	nodes_or(*nodes, *nodes, had);
+}
+
+unsigned long __cdm_nr_free_pages(void)
+{
+	unsigned long pages = 0;
+	int nid;
+
+	for_each_node_state(nid, N_CDM)
+		pages += sum_zone_node_page_state(nid, NR_FREE_PAGES);
+	return pages;
+}
+
+/**
+ * cdm_node_used_pages() - count the pages of a node that somebody holds
+ * @nid: a tagged node
+ *
+ * Context: Any. The number is a snapshot.
+ * Return: pages that are neither in the buddy allocator nor on a per-CPU list.
+ */
+unsigned long cdm_node_used_pages(int nid)
+{
+	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+	unsigned long idle = zone_page_state_snapshot(zone, NR_FREE_PAGES);
+	unsigned long managed = zone_managed_pages(zone);
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		idle += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	return managed > idle ? managed - idle : 0;
+}
+EXPORT_SYMBOL_GPL(cdm_node_used_pages);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Shared between the files of the mm side of coherent device memory only. */
+#ifndef _MM_CDM_H
+#define _MM_CDM_H
+
+#include <linux/nodemask.h>
+
+/* Nodes whose own zones lead their FALLBACK list (CDM_FALLBACK_SYSTEM) */
+extern nodemask_t cdm_fallback_map;
+
+/* Nodes whose zones are in the explicit lists: granted to user space, and not being drained */
+extern nodemask_t cdm_listed_map;
+
+/* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
+bool cdm_is_adding(int nid);
+
+int cdm_alloc_explicit_zonelists(void);
+int cdm_order_nodes(int local, const nodemask_t *nodes, const nodemask_t *devices,
+		    int (*distance)(int, int), int *order);
+
+#endif /* _MM_CDM_H */

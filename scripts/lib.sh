@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What every script here shares: where things are, how to fail, how to show progress.
+# Sourced, never run.
+
+CDM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CDM_BUILD=$CDM_TOP/build
+CDM_KVER=${KVER:-6.12}
+export CDM_TOP CDM_BUILD CDM_KVER
+
+# die MESSAGE: one line on stderr, exit status 1
+die()
+{
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# step TITLE LOG COMMAND...: run COMMAND with its output in LOG. Shows that it is
+# alive: one rewritten line on a terminal, a line a minute elsewhere. A failure shows
+# the last 20 lines of LOG and where it is, and is passed on.
+step()
+{
+	local title=$1 log=$2 pid rc=0 start=$SECONDS shown=0 seconds
+	shift 2
+
+	mkdir -p "$(dirname "$log")"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.5
+		seconds=$((SECONDS - start))
+		if [ -t 2 ]; then
+			printf '\r\033[K%s ... %ds' "$title" "$seconds" >&2
+		elif [ $((seconds / 60)) -gt "$shown" ]; then
+			shown=$((seconds / 60))
+			printf '%s ... %ds\n' "$title" "$seconds" >&2
+		fi
+	done
+	wait "$pid" || rc=$?
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	if [ "$rc" -ne 0 ]; then
+		printf '%s: FAILED after %ds (status %d); the last lines of %s:\n' \
+			"$title" "$((SECONDS - start))" "$rc" "$log" >&2
+		tail -n 20 "$log" >&2
+		return "$rc"
+	fi
+	printf '%s: done in %ds\n' "$title" "$((SECONDS - start))" >&2
+}
+
+# need_room MIB DIR WHAT: stop unless DIR's file system has MIB free
+need_room()
+{
+	local free
+
+	mkdir -p "$2"
+	free=$(df -Pm "$2" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "$3 needs $1 MiB in $2, which has $free MiB free"
+}
