@@ -349,3 +349,17 @@ unsigned long cdm_node_used_pages(int nid)
 	return managed > idle ? managed - idle : 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_used_pages);
+
+/**
+ * cdm_node_drain_pcp() - give free pages on per-CPU lists back to the buddy allocator
+ * @nid: a tagged node
+ *
+ * The lists may hold an eighth of the node, on CPUs that will not ask for it.
+ *
+ * Context: Process context. May sleep.
+ */
+void cdm_node_drain_pcp(int nid)
+{
+	drain_all_pages(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE]);
+}
+EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);

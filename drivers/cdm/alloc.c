@@ -7,8 +7,8 @@
  * driver can give back.
  *
  * An allocation is a read-side critical section of RCU from its look at the state to its
- * count. Whoever has changed the state, or isolated a block, waits for a grace period and
- * then finds every page counted.
+ * count, and so is a free. Whoever has changed the state, or isolated a block, waits for a
+ * grace period and then finds every page counted.
  */
 #include <linux/cdm.h>
 #include <linux/export.h>
@@ -31,24 +31,38 @@ static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
 	return &cdm->held[(PFN_PHYS(pfn) - cdm->config.start) / memory_block_size_bytes()];
 }
 
+static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
+{
+	struct page *page = NULL;
+
+	rcu_read_lock();
+	if (cdm_state(cdm) == CDM_ONLINE)
+		page = __alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
+	if (page)
+		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
+	rcu_read_unlock();
+	return page;
+}
+
 /**
  * cdm_alloc_pages() - allocate pages on a device
  * @cdm: the device
  * @order: 2^order contiguous pages, 0 to MAX_PAGE_ORDER; above 0 a compound page
- * @flags: CDM_ALLOC_ZERO, or 0 for pages with whatever they hold: the device clears
- *	faster, and until then no user may see them
+ * @flags: CDM_ALLOC_ZERO, or the pages have whatever they hold: the device clears
+ *	faster, and until then no user may see them. CDM_ALLOC_ATOMIC where the caller
+ *	cannot sleep: what lies on other CPUs' free lists is then out of reach.
  *
  * Neither falls back to another node, nor reclaims, nor wakes the OOM killer. The
  * calling task's cpuset and memory policy do not matter.
  *
- * Context: Any, including atomic. Does not sleep.
+ * Context: Process context, may sleep; any context but NMI with CDM_ALLOC_ATOMIC.
  * Return: pages on the device's node; NULL when it has none left, is not online or is
  * being drained, or when @order is too large.
  */
 struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
 	gfp_t gfp = CDM_GFP;
-	struct page *page = NULL;
+	struct page *page;
 
 	if (order > MAX_PAGE_ORDER)
 		return NULL;
@@ -57,12 +71,11 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 	if (flags & CDM_ALLOC_ZERO)
 		gfp |= __GFP_ZERO;
 
-	rcu_read_lock();
-	if (cdm_state(cdm) == CDM_ONLINE)
-		page = __alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
-	if (page)
-		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
-	rcu_read_unlock();
+	page = try_alloc(cdm, gfp, order);
+	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE) {
+		cdm_node_drain_pcp(cdm->config.nid);
+		page = try_alloc(cdm, gfp, order);
+	}
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
@@ -73,15 +86,20 @@ EXPORT_SYMBOL_GPL(cdm_alloc_pages);
  * @page: what cdm_alloc_pages() returned
  * @order: the order that it was called with
  *
+ * A page that comes back after cdm_device_remove() has given it up stays lost.
+ *
  * Context: Any context that may free pages: not NMI. Does not sleep.
  */
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
 	atomic_t *held = held_by(cdm, page_to_pfn(page));
 
-	__free_pages(page, order);
+	rcu_read_lock();
+	if (!READ_ONCE(cdm->abandoned))
+		__free_pages(page, order);
 	/* After the free, so that a count of 0 means that the block's pages are back */
 	atomic_sub(1 << order, held);
+	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages);
 

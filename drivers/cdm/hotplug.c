@@ -315,7 +315,8 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 
 	guard(mutex)(&cdm->lock);
 
-	cdm->abandoned = true;
+	/* Pairs with READ_ONCE() in cdm_free_pages(); drain() waits for a grace period */
+	WRITE_ONCE(cdm->abandoned, true);
 	rc = drain(cdm, false, cdm_drain_seconds());
 	if (rc)
 		cdm_report_users(cdm, rc);

@@ -49,7 +49,8 @@ struct cdm_config {
 };
 
 /* Flags of cdm_alloc_pages() */
-#define CDM_ALLOC_ZERO	BIT(0)	/* the CPU clears the pages */
+#define CDM_ALLOC_ZERO		BIT(0)	/* the CPU clears the pages */
+#define CDM_ALLOC_ATOMIC	BIT(1)	/* the caller cannot sleep */
 
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config);
 int cdm_device_unregister(struct cdm_device *cdm);

@@ -73,6 +73,13 @@ static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 	return zonelist;
 }
 
+/* Leave CDM nodes out of a mask that somebody else's pages are to be moved by */
+static inline void cdm_clear_nodes(nodemask_t *nodes)
+{
+	if (static_branch_unlikely(&cdm_key))
+		nodes_andnot(*nodes, *nodes, cdm_node_map);
+}
+
 bool __cdm_nodes_bindable(const nodemask_t *nodes);
 
 /* May a bind policy on @nodes get memory of a CDM node among them? */
@@ -110,6 +117,7 @@ static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 	return zonelist;
 }
 
+static inline void cdm_clear_nodes(nodemask_t *nodes) { }
 static inline bool cdm_nodes_bindable(const nodemask_t *nodes) { return false; }
 static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
 				      const nodemask_t *asked) { }
@@ -150,6 +158,7 @@ int cdm_node_untag(int nid);
 void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
 void cdm_node_set_draining(int nid, bool draining);
 unsigned long cdm_node_used_pages(int nid);
+void cdm_node_drain_pcp(int nid);
 
 bool cdm_node_range_addressable(u64 start, u64 size);
 int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name);

@@ -19,19 +19,20 @@
 
 static struct miscdevice cdm_test_misc;
 
-/* An open file: the pages that it holds, and the device that it registered */
+/* An open file: the pages that it holds, where from, and the device that it registered */
 struct cdm_test_file {
 	struct mutex lock;
 	struct list_head pages;
+	struct cdm_device *source;
 	struct cdm_device *registered;
 };
 
 /* How to give a page back stands in the page itself, which is ours meanwhile */
-static void keep(struct cdm_test_file *file, struct page *page, struct cdm_device *cdm,
+static void keep(struct cdm_test_file *file, struct page *page, bool from_device,
 		 unsigned int order)
 {
 	set_page_private(page, order);
-	page->index = (unsigned long)cdm;
+	page->index = from_device;
 	list_add(&page->lru, &file->pages);
 }
 
@@ -40,17 +41,30 @@ static void free_all(struct cdm_test_file *file)
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, &file->pages, lru) {
-		struct cdm_device *cdm = (void *)page->index;
 		unsigned int order = page_private(page);
+		bool from_device = page->index;
 
 		list_del(&page->lru);
 		set_page_private(page, 0);
 		page->index = 0;
-		if (cdm)
-			cdm_free_pages(cdm, page, order);
+		if (from_device)
+			cdm_free_pages(file->source, page, order);
 		else
 			__free_pages(page, order);
 	}
+	if (file->source)
+		cdm_device_put(file->source);
+	file->source = NULL;
+}
+
+/* Pages of one device at a time: the reference is the file's, until it frees them */
+static struct cdm_device *source_on(struct cdm_test_file *file, int nid)
+{
+	if (!file->source)
+		file->source = cdm_device_find(nid);
+	if (file->source && cdm_device_nid(file->source) == nid)
+		return file->source;
+	return NULL;
 }
 
 static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_alloc *req)
@@ -90,7 +104,7 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 		return -EINVAL;
 
 	if (req->how == CDM_TEST_DRIVER) {
-		cdm = cdm_device_find(req->nid);
+		cdm = source_on(file, req->nid);
 		if (!cdm)
 			return -ENODEV;
 	}
@@ -109,9 +123,6 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 		cond_resched();
 	}
 
-	/* The pages keep the memory there, and with it the structure */
-	if (cdm)
-		cdm_device_put(cdm);
 	return i || !req->count ? 0 : -ENOMEM;
 }
 

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A driver's remove() cannot fail: it waits, says what for, and at last gives up the pages
+# that nobody gives back. The node is lost afterwards: run it last, or alone.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+nid=2
+
+test_remove_gives_up()
+{
+	local pci start block ask rc=0
+
+	"$CDM_PLUG" add || return
+	pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind
+	echo 15 >/sys/module/cdm/parameters/remove_seconds
+
+	dmesg -C
+	start_tool "$here/cdm_test_ctl"
+	for ask in "register $start $block $nid|ok $nid" "alloc $nid 3 10|ok 80 0" "remove|ok"; do
+		expect "${ask%|*}" "$(tell "${ask%|*}")" "${ask#*|}" || rc=1
+	done
+	expect "reports" "$(dmesg | grep -c '80 pages in use, 80 of them the driver')" 1 || rc=1
+	expect "losses" "$(dmesg | grep -c '80 pages at .* were not given back')" 1 || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
+	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 320 || rc=1
+	# gives its pages back, too late: they stay lost, and nothing breaks
+	stop_tool || rc=1
+	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 320 || rc=1
+	return $rc
+}
+
+run_tests remove_gives_up

@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Twenty times in and out, with its memory in use: nothing is left behind.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+[ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
+cycles=${CDM_CYCLES:-20}
+
+cycle()
+{
+	"$CDM_PLUG" add && numactl -a --membind=2 "$here/hog" 64 && "$CDM_PLUG" remove
+}
+
+# What must be the same before and after
+footprint()
+{
+	cat /proc/iomem $nodes/possible $nodes/online $nodes/has_* 2>/dev/null
+	ls /sys/class/cdm /sys/devices/system/memory $nodes /sys/kernel/debug
+}
+
+slab_kib()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack)/ { n += $2 } END { print n }' \
+		/proc/meminfo
+}
+
+test_cycles_leave_nothing()
+{
+	local before slab grown i
+
+	# the first cycle sets up what stays: the lists, the zone's per-CPU counters
+	cycle && cycle || fail "the first cycles failed" || return
+	before=$(footprint)
+	slab=$(slab_kib)
+	for i in $(seq "$cycles"); do
+		cycle || fail "cycle $i failed" || return
+	done
+	expect footprint "$(footprint)" "$before" || return
+	grown=$(($(slab_kib) - slab))
+	# a block's device, group and memmap would be tens of KiB a cycle
+	[ $grown -lt $((cycles * 4)) ] || fail "the kernel's memory grew by $grown KiB"
+}
+
+run_tests cycles_leave_nothing

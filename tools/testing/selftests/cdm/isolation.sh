@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Nothing lands on a device node that did not ask for it by name. On a kernel without CDM,
+# with the same memory as an ordinary movable node, each of these fails.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "$(device_nodes)" ] || skip_all "no device node"
+# pages of tasks that have ended may wait on the CPUs to be put on the LRU lists
+echo 1 >/proc/sys/vm/drop_caches
+untouched || skip_all "a device node is in use already"
+
+ram_free_mib()
+{
+	local nid cdm=" $(device_nodes | tr '\n' ' ')" free=0
+
+	for nid in $(list_nodes "$(cat $nodes/online)"); do
+		[[ $cdm == *" $nid "* ]] ||
+			free=$((free + $(awk '/MemFree/ { print $4 }' $nodes/node"$nid"/meminfo)))
+	done
+	echo $((free / 1024))
+}
+
+# More than RAM can hold beside what a node keeps in reserve; there is no swap
+test_anonymous_hog()
+{
+	local mib rc=0
+
+	mib=$(($(ram_free_mib) * 95 / 100))
+	start_tool env HOG_READY=1 "$here/hog" $mib
+	expect hog "$(listen)" ready || rc=1
+	untouched || rc=1
+	stop_tool && return $rc
+}
+
+# CDM_SPARSE_FILE is a file larger than RAM, on a file system with a page cache
+test_page_cache()
+{
+	local before after rc=0
+
+	[ -n "${CDM_SPARSE_FILE-}" ] || fail "needs CDM_SPARSE_FILE" || return
+	before=$(ram_free_mib)
+	cat "$CDM_SPARSE_FILE" >/dev/null
+	after=$(ram_free_mib)
+	# a test that filled nothing would show nothing
+	[ "$after" -lt $((before / 2)) ] || fail "the page cache took only $((before - after)) MiB" ||
+		rc=1
+	untouched || rc=1
+	echo 3 >/proc/sys/vm/drop_caches
+	return $rc
+}
+
+test_interleave_all()
+{
+	local rc=0
+
+	start_tool env HOG_READY=1 numactl --interleave=all "$here/hog" 300
+	expect hog "$(listen)" ready || rc=1
+	untouched || rc=1
+	stop_tool && return $rc
+}
+
+test_hugetlb_pool()
+{
+	local rc=0 got
+
+	echo 64 >/proc/sys/vm/nr_hugepages
+	got=$(cat /proc/sys/vm/nr_hugepages)
+	expect "huge pages" "$got" 64 || rc=1
+	untouched || rc=1
+	echo 0 >/proc/sys/vm/nr_hugepages
+	return $rc
+}
+
+test_tmpfs()
+{
+	local rc=0 dir
+
+	dir=$(mktemp -d)
+	mount -t tmpfs -o mpol=interleave,size=1G cdm_tmpfs "$dir"
+	head -c 256M /dev/zero >"$dir/file"
+	untouched || rc=1
+	umount "$dir"
+	rmdir "$dir"
+	return $rc
+}
+
+test_all_of_it_beside_a_cpuset()
+{
+	with_child_cpuset test_interleave_all && with_child_cpuset test_hugetlb_pool
+}
+
+run_tests anonymous_hog page_cache interleave_all hugetlb_pool tmpfs \
+	all_of_it_beside_a_cpuset

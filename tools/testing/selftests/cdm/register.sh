@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What a registration that cannot be answers, and that it leaves nothing behind. The range
+# is that of the device in the slot, taken over from its driver.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+nid=2
+driver=/sys/bus/pci/drivers/cdm_pci
+
+"$CDM_PLUG" add || skip_all "no device"
+pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
+start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+echo "$pci" >$driver/unbind
+
+# ask COMMAND: what a process of its own is answered
+ask()
+{
+	echo "$*" | "$here/cdm_test_ctl"
+}
+
+# refused ERRNO LOG START SIZE NODE: the answer, one new line in the log that says LOG,
+# and nothing half done
+refused()
+{
+	local errno=$1 log=$2 before=/tmp/cdm_register_before rc=0
+	shift 2
+
+	cat $nodes/possible $nodes/online $nodes/has_cdm /proc/iomem >$before
+	dmesg -C
+	expect "register $*" "$(ask "register $*")" "error $errno" || rc=1
+	expect "log lines with '$log'" "$(dmesg | grep -c -- "$log")" 1 || { dmesg; rc=1; }
+	cat $nodes/possible $nodes/online $nodes/has_cdm /proc/iomem | cmp - $before || rc=1
+	return $rc
+}
+
+test_zero_size() { refused EINVAL "size 0" "$start" 0 $nid; }
+test_unaligned_start() { refused EINVAL "is not aligned" $((start + 4096)) $block $nid; }
+test_unaligned_size() { refused EINVAL "is not a multiple" "$start" 4096 $nid; }
+test_not_addressable() { refused ERANGE "is beyond" 0x7ffffffff0000000 $block $nid; }
+test_overlaps_ram() { refused EEXIST "cannot be added" $block $block $nid; }
+test_impossible_node() { refused EINVAL "nid 60 is not a possible" "$start" $block 60; }
+test_node_with_cpus() { refused EBUSY "nid 0 has CPUs" "$start" $block 0; }
+
+test_unknown_policy()
+{
+	refused EINVAL "online_policy 7 is unknown" "$start" $block $nid 7
+}
+
+# The same range, the same node, or both
+test_twice()
+{
+	local rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	expect "first" "$(tell "register $start $block $nid")" "ok $nid" || rc=1
+	refused EBUSY "nid $nid cannot be tagged" $((start + block)) $block $nid || rc=1
+	refused EEXIST "cannot be added" "$start" $block -1 || rc=1
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+
+# An id that cdm_nodes=N reserved at boot; the same parent gets the same one again
+test_reserved_node_id()
+{
+	local first second
+
+	first=$(ask "register $start $block -1")
+	second=$(ask "register $start $block -1")
+	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first (needs cdm_nodes=1)" || return
+	[ "$first" != "ok $nid" ] || fail "the firmware's id was handed out" || return
+	expect "second time" "$second" "$first"
+}
+
+test_unregister_while_pages_are_out()
+{
+	local rc=0 ask
+
+	start_tool "$here/cdm_test_ctl"
+	for ask in "register $start $block $nid|ok $nid" "alloc $nid 3 10|ok 80 0" \
+		"unregister|error EBUSY" "alloc $nid 0 1|ok 1 0" "free|ok" "unregister|ok" \
+		"unregister|error ENODEV"; do
+		expect "${ask%|*}" "$(tell "${ask%|*}")" "${ask#*|}" || rc=1
+	done
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+
+# Onlining is refused half way through: the device is not there, nor its memory
+test_failed_onlining_is_undone()
+{
+	local inject=/sys/kernel/debug/notifier-error-inject/memory/actions rc=0
+
+	echo -12 >$inject/MEM_GOING_ONLINE/error
+	refused ENOMEM "memory cannot be onlined" "$start" $((4 * block)) $nid || rc=1
+	echo 0 >$inject/MEM_GOING_ONLINE/error
+	expect "afterwards" "$(ask "register $start $((4 * block)) $nid")" "ok $nid" && return $rc
+}
+
+run_tests zero_size unaligned_start unaligned_size not_addressable overlaps_ram \
+	impossible_node node_with_cpus unknown_policy twice reserved_node_id \
+	unregister_while_pages_are_out failed_onlining_is_undone

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# /sys/class/cdm, and what memory blocks of a device accept.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
+nid=$(device_nodes | head -n 1)
+[ -n "$nid" ] || skip_all "no CDM node"
+cdm=$(cdm_of "$nid")
+block_bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+
+test_node_states()
+{
+	local node state
+
+	for node in $(device_nodes); do
+		for state in has_memory has_normal_memory has_cpu; do
+			expect "$state of node $node" \
+				"$(list_nodes "$(cat $nodes/$state)" | grep -cx "$node")" 0 || return
+		done
+	done
+}
+
+test_not_system_memory()
+{
+	local ram=0 node
+
+	for node in $(list_nodes "$(cat $nodes/has_memory)"); do
+		ram=$((ram + $(awk '/MemTotal/ { print $4 }' $nodes/node"$node"/meminfo)))
+	done
+	expect "MemTotal" "$(awk '/MemTotal/ { print $2 }' /proc/meminfo)" "$ram" &&
+		[ "$(awk '/MemFree/ { print $2 }' /proc/meminfo)" -le "$ram" ]
+}
+
+test_files()
+{
+	local managed
+
+	expect state "$(cat "$cdm/state")" online || return
+	expect capabilities "$(cat "$cdm/capabilities")" user_bind || return
+	expect fallback "$(cat "$cdm/fallback")" none || return
+	expect online_policy "$(cat "$cdm/online_policy")" auto || return
+	expect online_size "$(cat "$cdm/online_size")" "$(cat "$cdm/size")" || return
+	managed=$(awk '/MemTotal/ { print $4 * 1024 }' $nodes/node"$nid"/meminfo)
+	expect size "$(cat "$cdm/size")" "$managed"
+}
+
+test_bad_values()
+{
+	expect "state bogus" "$(write bogus "$cdm/state")" EINVAL || return
+	expect "state online_kernel" "$(write online_kernel "$cdm/state")" EINVAL || return
+	expect "fallback bogus" "$(write bogus "$cdm/fallback")" EINVAL || return
+	expect "fallback while online" "$(write system "$cdm/fallback")" EBUSY || return
+	test_files
+}
+
+test_online_and_offline_are_idempotent()
+{
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect state "$(cat "$cdm/state")" added || return
+	expect online_size "$(cat "$cdm/online_size")" 0 || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	test_files
+}
+
+# Whatever is asked of a single block, it is in ZONE_MOVABLE or offline
+test_blocks_are_movable_only()
+{
+	local block
+
+	block=$(blocks_of "$nid" | head -n 1)
+	expect "offline of a block" "$(write offline "$block/state")" ok || return
+	expect online_size "$(cat "$cdm/online_size")" $(($(cat "$cdm/size") - block_bytes)) ||
+		return
+	expect online_kernel "$(write online_kernel "$block/state")" EPERM || return
+	expect "block's state" "$(cat "$block/state")" offline || return
+	expect online_movable "$(write online_movable "$block/state")" ok || return
+	expect zones "$(cat "$block/valid_zones")" Movable || return
+	test_files
+}
+
+# The first block decides the zone of a plain online: here the node has no zone yet
+test_first_block_refuses_kernel_zone()
+{
+	local block rc=0
+
+	echo offline >"$cdm/state"
+	block=$(blocks_of "$nid" | head -n 1)
+	expect online_kernel "$(write online_kernel "$block/state")" EPERM || rc=1
+	expect online "$(write online "$block/state")" EPERM || rc=1
+	expect has_normal_memory "$(list_nodes "$(cat $nodes/has_normal_memory)" | grep -cx "$nid")" 0 ||
+		rc=1
+	expect online_movable "$(write online_movable "$block/state")" ok || rc=1
+	expect state "$(cat "$cdm/state")" online || rc=1
+	expect online_size "$(cat "$cdm/online_size")" "$block_bytes" || rc=1
+	echo online_movable >"$cdm/state"
+	test_files && return $rc
+}
+
+# A drain that fails leaves everything as it was; so does an onlining
+test_failed_changes_are_undone()
+{
+	local inject=/sys/kernel/debug/notifier-error-inject/memory/actions rc=0 refused
+
+	[ -d $inject ] || fail "needs CONFIG_MEMORY_NOTIFIER_ERROR_INJECT" || return
+	echo -12 >$inject/MEM_GOING_OFFLINE/error
+	refused=$(write offline "$cdm/state")
+	echo 0 >$inject/MEM_GOING_OFFLINE/error
+	expect "refused offline" "$refused" ENOMEM || rc=1
+	test_files || rc=1
+
+	echo offline >"$cdm/state"
+	echo -12 >$inject/MEM_GOING_ONLINE/error
+	refused=$(write online_movable "$cdm/state")
+	echo 0 >$inject/MEM_GOING_ONLINE/error
+	expect "refused online" "$refused" ENOMEM || rc=1
+	expect state "$(cat "$cdm/state")" added || rc=1
+	echo online_movable >"$cdm/state"
+	test_files && return $rc
+}
+
+run_tests node_states not_system_memory files bad_values online_and_offline_are_idempotent \
+	blocks_are_movable_only first_block_refuses_kernel_zone failed_changes_are_undone

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the selftests for coherent device memory share. */
+#ifndef _CDM_UTIL_H
+#define _CDM_UTIL_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
+#include <numa.h>
+#include <numaif.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MIB		(1UL << 20)
+#define MAX_NODES	64
+#define NODE(n)		(1UL << (n))
+
+/* The kernel reads one bit less than it is told */
+#define MAXNODE		(MAX_NODES + 1)
+
+/* Nodes of /sys/devices/system/node/NAME; 0 if there is no such file */
+static inline unsigned long node_mask(const char *name)
+{
+	unsigned long mask = 0;
+	struct bitmask *nodes;
+	char path[128], list[256];
+	FILE *file;
+	int nid;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/%s", name);
+	file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fgets(list, sizeof(list), file)) {
+		list[strcspn(list, "\n")] = 0;
+		nodes = numa_parse_nodestring_all(list);
+		for (nid = 0; nodes && *list && nid < MAX_NODES; nid++)
+			if (numa_bitmask_isbitset(nodes, nid))
+				mask |= NODE(nid);
+		if (nodes)
+			numa_free_nodemask(nodes);
+	}
+	fclose(file);
+	return mask;
+}
+
+/*
+ * The nodes that are devices: what is CDM, or on a kernel that does not know CDM the
+ * nodes with memory and no CPU.
+ */
+static inline unsigned long device_nodes(void)
+{
+	if (!access("/sys/devices/system/node/has_cdm", R_OK))
+		return node_mask("has_cdm");
+	return node_mask("has_memory") & ~node_mask("has_cpu");
+}
+
+/* Private anonymous memory in which nothing has been touched yet */
+static inline char *map_anonymous(size_t size)
+{
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Pages of a touched range that are on one of the nodes in @mask; -1 on error */
+static inline long pages_on(char *start, size_t size, unsigned long mask)
+{
+	unsigned long page_size = sysconf(_SC_PAGESIZE), i, nr = size / page_size;
+	void **pages = calloc(nr, sizeof(*pages));
+	int *status = calloc(nr, sizeof(*status));
+	long on = -1;
+
+	if (pages && status) {
+		for (i = 0; i < nr; i++)
+			pages[i] = start + i * page_size;
+		if (!move_pages(0, nr, pages, NULL, status, 0))
+			for (on = 0, i = 0; i < nr; i++)
+				on += status[i] >= 0 && (mask & NODE(status[i]));
+	}
+	free(pages);
+	free(status);
+	return on;
+}
+
+/* The value of "KEY ... VALUE" in a file of lines; -1 if it is not there */
+static inline long read_value(const char *path, const char *key)
+{
+	FILE *file = fopen(path, "r");
+	char line[256], *at;
+	long value = -1;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		at = strstr(line, key);
+		if (at && sscanf(at + strlen(key), "%ld", &value) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+#define CHILD_CPUSET "/sys/fs/cgroup/cdm_child"
+
+/* One cpuset anywhere makes the page allocator check cpusets for everybody */
+static inline int make_child_cpuset(void)
+{
+	int rc = write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
+
+	if (!rc && mkdir(CHILD_CPUSET, 0755) && errno != EEXIST)
+		rc = -errno;
+	return rc;
+}
+
+/* Into the child, which is given the RAM nodes and the first CPU's machine as it is */
+static inline int enter_child_cpuset(const char *mems)
+{
+	char pid[16];
+	int rc = write_file(CHILD_CPUSET "/cpuset.mems", mems);
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return rc ?: write_file(CHILD_CPUSET "/cgroup.procs", pid);
+}
+
+static inline int remove_child_cpuset(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_file("/sys/fs/cgroup/cgroup.procs", pid);
+	return rmdir(CHILD_CPUSET);
+}
+
+#endif /* _CDM_UTIL_H */

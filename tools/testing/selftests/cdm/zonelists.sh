@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What the zonelists of the five-node sample hold: nodes 0 and 1 RAM, 2, 3 and 4 devices.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+zonelists=/sys/kernel/debug/cdm/zonelists
+[ -r $zonelists ] || skip_all "a kernel without CONFIG_CDM, or no debugfs"
+[ "$(cat $nodes/has_memory) $(cat $nodes/has_cdm)" = "0-1 2-4" ] ||
+	skip_all "needs the five nodes of the sample"
+
+# summary LIST...: a line a node, "NODE KIND: nodes of LIST / nodes of the next LIST".
+# Several zones of a node in a row are one entry: that is the architecture's business.
+summary()
+{
+	awk -v wanted="$*" '
+		function flush() { if (line != "") print line; line = "" }
+		BEGIN { split(wanted, w); for (i in w) want["ZONELIST_" w[i]] = 1 }
+		/^\[NODE/ { flush(); gsub(/[][()]/, "", $2); line = $2 " " $3 ":" ; next }
+		$1 ~ /^ZONELIST/ { on = $1 in want; last = ""; if (on) line = line " /"; next }
+		on { nid = $3; sub(/\)/, "", nid); if (nid != last) line = line " " nid; last = nid }
+		END { flush() }' $zonelists
+}
+
+set_fallback()
+{
+	local device
+
+	for device in /sys/class/cdm/*; do
+		expect "offline of $device" "$(write offline "$device/state")" ok || return
+		expect "fallback of $device" "$(write "$1" "$device/fallback")" ok || return
+		expect "online of $device" "$(write online_movable "$device/state")" ok || return
+	done
+}
+
+test_fallback_none()
+{
+	expect "lists" "$(summary FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
+1 RAM: / 1 0 / 1
+2 CDM: / 0 1 / 2
+3 CDM: / 0 1 / 3
+4 CDM: / 0 1 / 4"
+}
+
+# The sample that the first series was posted with, node by node
+test_fallback_system()
+{
+	set_fallback system || return
+	expect "lists" "$(summary FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
+1 RAM: / 1 0 / 1
+2 CDM: / 2 0 1 / 2
+3 CDM: / 3 0 1 / 3
+4 CDM: / 4 0 1 / 4"
+}
+
+test_back_to_none()
+{
+	set_fallback none && test_fallback_none
+}
+
+test_explicit()
+{
+	expect "lists" "$(summary EXPLICIT)" "0 RAM: / 0 1 2 3 4
+1 RAM: / 1 0 2 3 4
+2 CDM: / 2 0 1 3 4
+3 CDM: / 3 0 1 4 2
+4 CDM: / 4 0 1 2 3"
+}
+
+test_only_movable_zones()
+{
+	expect "zones of devices" \
+		"$(grep -E '\(node [2-4]\)' $zonelists | grep -cv '(Movable)')" 0
+}
+
+# A device that goes offline leaves the lists, and comes back to its place
+test_offline_leaves_lists()
+{
+	local before after device
+
+	device=$(cdm_of 3)
+	before=$(summary FALLBACK NOFALLBACK EXPLICIT)
+	echo offline >"$device/state"
+	expect "lists" "$(summary EXPLICIT)" "0 RAM: / 0 1 2 4
+1 RAM: / 1 0 2 4
+2 CDM: / 2 0 1 4
+3 CDM: / 0 1 4 2
+4 CDM: / 4 0 1 2" || return
+	expect "NOFALLBACK of 3" "$(summary NOFALLBACK | grep ^3)" "3 CDM: /"
+	echo online_movable >"$device/state"
+	after=$(summary FALLBACK NOFALLBACK EXPLICIT)
+	expect "lists after" "$after" "$before"
+}
+
+run_tests fallback_none fallback_system back_to_none explicit only_movable_zones \
+	offline_leaves_lists
