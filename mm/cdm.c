@@ -154,7 +154,7 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 	node_set(nid, cdm_node_map);
 	unlock_device_hotplug();
 
-	static_branch_inc(&cdm_key);
+	static_branch_enable(&cdm_key);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_tag);
@@ -184,8 +184,6 @@ int cdm_node_untag(int nid)
 	node_clear(nid, cdm_fallback_map);
 	node_clear(nid, cdm_node_map);
 	unlock_device_hotplug();
-
-	static_branch_dec(&cdm_key);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_untag);

@@ -18,7 +18,7 @@ struct mempolicy;
 
 #ifdef CONFIG_CDM
 
-/* On while any node is tagged */
+/* On from the first tag until reboot: devices come and go, text is better not patched */
 DECLARE_STATIC_KEY_FALSE(cdm_key);
 
 /* The tagged nodes. Changes with a node empty of memory; readers need no lock. */

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# Coherent device memory for Linux: the entry point for people. "make help" says more.
+# The kernel's own build does not see this file: what is ours is laid over its tree.
+
+KERNEL ?= cdm
+
+help:
+	@echo 'Coherent device memory (CDM) for Linux'
+	@echo
+	@echo '  make run                  the demonstration, on our kernel and on an unpatched one'
+	@echo '  make test                 KUnit and the selftests, in virtual machines'
+	@echo '  make test-all             and races, many cycles, pressure'
+	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
+	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, off (CONFIG_CDM=n)'
+	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches'
+	@echo '  make clean                remove build/'
+	@echo
+	@echo 'A shell in a virtual machine: scripts/vm --topology seed (scripts/vm --help).'
+	@echo 'What is missing, Debian packages too, is installed. Everything else is in build/.'
+
+deps:
+	@scripts/deps
+
+run: deps
+	@scripts/run
+
+test: deps
+	@scripts/test --kernel $(KERNEL)
+
+test-all: deps
+	@scripts/test --kernel $(KERNEL) --all
+	@scripts/check-off
+
+kernel: deps
+	@scripts/kernel $(KERNEL)
+
+lint: deps
+	@scripts/lint
+
+clean:
+	rm -rf build
+
+.PHONY: help deps run test test-all kernel lint clean
