@@ -30,11 +30,8 @@
 #include "internal.h"
 
 DEFINE_STATIC_KEY_FALSE(cdm_key);
-EXPORT_SYMBOL_GPL(cdm_key);
 
 nodemask_t cdm_node_map __read_mostly;
-EXPORT_SYMBOL_GPL(cdm_node_map);
-
 nodemask_t cdm_fallback_map __read_mostly;
 nodemask_t cdm_listed_map __read_mostly;
 

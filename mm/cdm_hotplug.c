@@ -64,8 +64,9 @@ EXPORT_SYMBOL_GPL(cdm_node_range_addressable);
  * whether and when the blocks go online is the driver core's business.
  *
  * Context: Process context. Takes device_hotplug_lock and mem_hotplug_lock.
- * Return: the id of the memory group, 0 or more; -EEXIST when the range overlaps other memory or a busy resource, -EINVAL,
- * -ENOMEM or what memory hotplug returns; then nothing has been added.
+ * Return: the id of the memory group, 0 or more; -EEXIST when the range overlaps other
+ * memory or a busy resource, -EINVAL, -ENOMEM or what else memory hotplug returns; then
+ * nothing has been added.
  */
 int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name)
 {

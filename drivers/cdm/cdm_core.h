@@ -52,7 +52,7 @@ struct cdm_device {
 	int mgid;
 	struct notifier_block nb;
 
-	struct mutex lock;
+	struct mutex lock; /* see above */
 	bool draining;
 	bool removed;
 	bool abandoned;

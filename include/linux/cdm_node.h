@@ -132,10 +132,6 @@ static inline bool node_has_memory(int nid)
 	return node_state(nid, N_MEMORY) || node_state(nid, N_CDM);
 }
 
-#define for_each_memory_node(nid)			\
-	for_each_online_node(nid)			\
-		if (!node_has_memory(nid)) {} else
-
 /**
  * enum cdm_fallback - what the FALLBACK list of a CDM node holds
  * @CDM_FALLBACK_NONE: system RAM only, as for a node without memory: nothing that

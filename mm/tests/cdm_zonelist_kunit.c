@@ -98,6 +98,7 @@ static struct kunit_suite cdm_zonelist_suite = {
 	.name = "cdm_zonelist",
 	.test_cases = cdm_zonelist_cases,
 };
+
 kunit_test_suite(cdm_zonelist_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the zonelists of coherent device memory");

@@ -104,6 +104,7 @@ static struct kunit_suite cdm_config_suite = {
 	.init = test_init,
 	.test_cases = cdm_config_cases,
 };
+
 kunit_test_suite(cdm_config_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the registration of coherent device memory");

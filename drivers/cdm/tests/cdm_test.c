@@ -21,7 +21,7 @@ static struct miscdevice cdm_test_misc;
 
 /* An open file: the pages that it holds, where from, and the device that it registered */
 struct cdm_test_file {
-	struct mutex lock;
+	struct mutex lock; /* serialises the ioctls of one file */
 	struct list_head pages;
 	struct cdm_device *source;
 	struct cdm_device *registered;

@@ -28,7 +28,10 @@ static void do_alloc(const char *args)
 	struct cdm_test_alloc req = { .how = CDM_TEST_DRIVER };
 	uint64_t count;
 
-	sscanf(args, "%d %u %" SCNu64, &req.nid, &req.order, &count);
+	if (sscanf(args, "%d %u %" SCNu64, &req.nid, &req.order, &count) != 3) {
+		puts("error: alloc NODE ORDER COUNT");
+		return;
+	}
 	req.count = count;
 	if (ioctl(fd, CDM_TEST_ALLOC, &req))
 		answer(-1);
@@ -42,8 +45,11 @@ static void do_register(const char *args)
 	struct cdm_test_register req = { .caps = 1 };
 	uint64_t start, size;
 
-	sscanf(args, "%" SCNi64 " %" SCNi64 " %d %u", &start, &size, &req.nid,
-	       &req.online_policy);
+	if (sscanf(args, "%" SCNi64 " %" SCNi64 " %d %u", &start, &size, &req.nid,
+		   &req.online_policy) < 3) {
+		puts("error: register START SIZE NODE [POLICY]");
+		return;
+	}
 	req.start = start;
 	req.size = size;
 	if (ioctl(fd, CDM_TEST_REGISTER, &req))

@@ -80,7 +80,8 @@ static long pcp_pages(int nid)
 	char line[256], name[32] = "";
 
 	while (file && fgets(line, sizeof(line), file)) {
-		sscanf(line, "Node %ld, zone %31s", &zone_nid, name);
+		if (sscanf(line, "Node %ld, zone %31s", &zone_nid, name) == 2)
+			continue;
 		if (zone_nid == nid && !strcmp(name, "Movable") &&
 		    sscanf(line, " count: %ld", &count) == 1)
 			pages += count;

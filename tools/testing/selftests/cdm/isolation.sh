@@ -12,8 +12,9 @@ untouched || skip_all "a device node is in use already"
 
 ram_free_mib()
 {
-	local nid cdm=" $(device_nodes | tr '\n' ' ')" free=0
+	local nid cdm free=0
 
+	cdm=" $(device_nodes | tr '\n' ' ')"
 	for nid in $(list_nodes "$(cat $nodes/online)"); do
 		[[ $cdm == *" $nid "* ]] ||
 			free=$((free + $(awk '/MemFree/ { print $4 }' $nodes/node"$nid"/meminfo)))

@@ -10,9 +10,10 @@
 
 #define PLAIN_NODE_BAR	2
 
+/* The node of the next device that is found */
 static int nid = 2;
 module_param(nid, int, 0444);
-MODULE_PARM_DESC(nid, "node that the device's memory is added to");
+MODULE_PARM_DESC(nid, "node of the first device's memory; the next ones follow");
 
 static int plain_node_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -35,6 +36,7 @@ static int plain_node_probe(struct pci_dev *pdev, const struct pci_device_id *id
 	}
 
 	pci_set_drvdata(pdev, (void *)(long)mgid);
+	nid++;
 	return 0;
 }
 
@@ -46,6 +48,7 @@ static void plain_node_remove(struct pci_dev *pdev)
 		dev_err(&pdev->dev, "memory %pR is in use until reboot\n", bar);
 	else
 		memory_group_unregister((long)pci_get_drvdata(pdev));
+	nid--;
 }
 
 static const struct pci_device_id plain_node_ids[] = {
