@@ -32,6 +32,7 @@
 DEFINE_STATIC_KEY_FALSE(cdm_key);
 
 nodemask_t cdm_node_map __read_mostly;
+nodemask_t cdm_memory_map __read_mostly;
 nodemask_t cdm_fallback_map __read_mostly;
 nodemask_t cdm_listed_map __read_mostly;
 
@@ -149,6 +150,7 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 		node_set(nid, cdm_listed_map);
 	}
 	node_set(nid, cdm_node_map);
+	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
 
 	static_branch_enable(&cdm_key);
@@ -224,8 +226,14 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 {
 	struct memory_notify *arg = data;
 	struct page *page = pfn_to_page(arg->start_pfn);
-	int nid = page_to_nid(page);
+	int nid;
 
+	/* The block's struct pages say nothing yet, or no more */
+	if (action == MEM_PREPARE_ONLINE || action == MEM_FINISH_OFFLINE)
+		return NOTIFY_OK;
+	if (action == MEM_ONLINE || action == MEM_OFFLINE)
+		nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
+	nid = page_to_nid(page);
 	if (!node_is_cdm(nid))
 		return NOTIFY_OK;
 
@@ -286,6 +294,11 @@ void cdm_node_set_draining(int nid, bool draining)
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_draining);
 
+bool __cdm_node_bindable(int nid)
+{
+	return node_isset(nid, cdm_bindable_map);
+}
+
 bool __cdm_nodes_bindable(const nodemask_t *nodes)
 {
 	return nodes_intersects(*nodes, cdm_bindable_map);
@@ -313,6 +326,14 @@ void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes)
 
 	nodes_and(had, pol->nodes, cdm_node_map);
 	nodes_or(*nodes, *nodes, had);
+}
+
+/* The policy is the task's own: nobody else replaces it, and none of its owners is us */
+bool __cdm_task_is_bound(void)
+{
+	const struct mempolicy *pol = in_task() ? current->mempolicy : NULL;
+
+	return pol && pol->mode == MPOL_BIND && nodes_intersects(pol->nodes, cdm_node_map);
 }
 
 unsigned long __cdm_nr_free_pages(void)

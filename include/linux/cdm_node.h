@@ -80,12 +80,50 @@ static inline void cdm_clear_nodes(nodemask_t *nodes)
 		nodes_andnot(*nodes, *nodes, cdm_node_map);
 }
 
+bool __cdm_node_bindable(int nid);
 bool __cdm_nodes_bindable(const nodemask_t *nodes);
 
 /* May a bind policy on @nodes get memory of a CDM node among them? */
 static inline bool cdm_nodes_bindable(const nodemask_t *nodes)
 {
 	return static_branch_unlikely(&cdm_key) && __cdm_nodes_bindable(nodes);
+}
+
+/* May a bind policy, or a move, name this CDM node? */
+static inline bool cdm_node_bindable(int nid)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_node_bindable(nid);
+}
+
+/* Would an allocation with these arguments get memory of a CDM node? */
+static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
+{
+	if (gfp & __GFP_THISNODE)
+		return node_is_cdm(nid);
+	return nodemask && cdm_nodes_bindable(nodemask);
+}
+
+/* Did the allocation fail that can be had on CDM nodes only? */
+static inline bool cdm_oom_is_own(const nodemask_t *nodemask)
+{
+	return static_branch_unlikely(&cdm_key) && nodemask &&
+	       nodes_subset(*nodemask, cdm_node_map);
+}
+
+bool __cdm_task_is_bound(void);
+
+/* Does the calling task's own policy name a CDM node? */
+static inline bool cdm_task_is_bound(void)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_task_is_bound();
+}
+
+extern nodemask_t cdm_memory_map;
+
+/* The nodes with memory of either kind */
+static inline nodemask_t *cdm_memory_nodes(void)
+{
+	return static_branch_unlikely(&cdm_key) ? &cdm_memory_map : &node_states[N_MEMORY];
 }
 
 void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes, const nodemask_t *asked);
@@ -119,7 +157,53 @@ static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 
 static inline void cdm_clear_nodes(nodemask_t *nodes) { }
 static inline bool cdm_nodes_bindable(const nodemask_t *nodes) { return false; }
-static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
+static inline bool cdm_node_bindable(int nid) { return false; }
+static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
+{
+	return false;
+}
+
+static inline bool cdm_oom_is_own(const nodemask_t *nodemask) { return false; }
+static inline bool cdm_task_is_bound(void) { return false; }
+static inline nodemask_t *cdm_memory_nodes(void) { return &node_states[N_MEMORY]; }
+static inline /* May a bind policy, or a move, name this CDM node? */
+static inline bool cdm_node_bindable(int nid)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_node_bindable(nid);
+}
+
+/* Would an allocation with these arguments get memory of a CDM node? */
+static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
+{
+	if (gfp & __GFP_THISNODE)
+		return node_is_cdm(nid);
+	return nodemask && cdm_nodes_bindable(nodemask);
+}
+
+/* Did the allocation fail that can be had on CDM nodes only? */
+static inline bool cdm_oom_is_own(const nodemask_t *nodemask)
+{
+	return static_branch_unlikely(&cdm_key) && nodemask &&
+	       nodes_subset(*nodemask, cdm_node_map);
+}
+
+bool __cdm_task_is_bound(void);
+
+/* Does the calling task's own policy name a CDM node? */
+static inline bool cdm_task_is_bound(void)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_task_is_bound();
+}
+
+extern nodemask_t cdm_memory_map;
+
+/* The nodes with memory of either kind */
+static inline nodemask_t *cdm_memory_nodes(void)
+{
+	return static_branch_unlikely(&cdm_key) ? &cdm_memory_map : &node_states[N_MEMORY];
+}
+
+void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
 				      const nodemask_t *asked) { }
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
 static inline unsigned long cdm_nr_free_pages(void) { return 0; }
@@ -131,6 +215,8 @@ static inline bool node_has_memory(int nid)
 {
 	return node_state(nid, N_MEMORY) || node_state(nid, N_CDM);
 }
+
+#define for_each_memory_node(nid) for_each_node_mask(nid, *cdm_memory_nodes())
 
 /**
  * enum cdm_fallback - what the FALLBACK list of a CDM node holds

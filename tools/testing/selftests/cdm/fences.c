@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages that were put on a device node stay there, whatever the rest of mm is asked to do
+ * with memory; and who exhausts the device pays for it alone.
+ */
+#include <sched.h>
+#include <signal.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../kselftest_harness.h"
+#include "util.h"
+
+#define SIZE	(8 * MIB)
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+FIXTURE(fences) {
+	int nid;
+	unsigned long mask;
+	char *p;
+	long nr_pages;
+	uint64_t *frames;
+};
+
+/* The physical page of each page of a range: moving a page within a node shows, too */
+static int read_frames(char *start, long nr, uint64_t *frames)
+{
+	long page_size = sysconf(_SC_PAGESIZE), i;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	ssize_t got;
+
+	if (fd < 0)
+		return -errno;
+	got = pread(fd, frames, nr * sizeof(*frames),
+		    (uintptr_t)start / page_size * sizeof(*frames));
+	close(fd);
+	for (i = 0; i < nr; i++)
+		frames[i] &= (1ULL << 55) - 1;
+	return got == nr * (ssize_t)sizeof(*frames) ? 0 : -EIO;
+}
+
+/* Pages that are not where they were when the fixture was set up */
+static long moved_pages(FIXTURE_DATA(fences) *self)
+{
+	uint64_t *now = calloc(self->nr_pages, sizeof(*now));
+	long i, moved = 0;
+
+	if (!now || read_frames(self->p, self->nr_pages, now))
+		moved = -1;
+	for (i = 0; moved >= 0 && i < self->nr_pages; i++)
+		moved += now[i] != self->frames[i];
+	free(now);
+	return moved;
+}
+
+static int swap_on(void)
+{
+	if (write_file("/sys/block/zram0/disksize", "256M"))
+		return -1;
+	return system("mkswap /dev/zram0 >/dev/null") ?: swapon("/dev/zram0", 0);
+}
+
+static void swap_off(void)
+{
+	swapoff("/dev/zram0");
+	write_file("/sys/block/zram0/reset", "1");
+}
+
+FIXTURE_SETUP(fences)
+{
+	unsigned long devices = device_nodes();
+	long i;
+
+	if (!devices)
+		SKIP(return, "needs a device node");
+	self->nid = __builtin_ctzl(devices);
+	self->mask = NODE(self->nid);
+	self->nr_pages = SIZE / sysconf(_SC_PAGESIZE);
+	self->frames = calloc(self->nr_pages, sizeof(*self->frames));
+	ASSERT_NE(self->frames, NULL);
+
+	/* Small pages of 2 MiB-aligned memory, every one different */
+	self->p = map_anonymous(SIZE + 2 * MIB);
+	ASSERT_NE(self->p, NULL);
+	self->p = (char *)(((uintptr_t)self->p + 2 * MIB - 1) & -(2 * MIB));
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_NOHUGEPAGE), 0);
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
+	for (i = 0; i < self->nr_pages; i++)
+		memcpy(self->p + i * (SIZE / self->nr_pages), &i, sizeof(i));
+	ASSERT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	ASSERT_EQ(read_frames(self->p, self->nr_pages, self->frames), 0);
+}
+
+FIXTURE_TEARDOWN(fences)
+{
+	munmap(self->p, SIZE);
+	free(self->frames);
+}
+
+TEST_F(fences, madvise_pageout)
+{
+	ASSERT_EQ(swap_on(), 0);
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	swap_off();
+	EXPECT_EQ(moved_pages(self), 0);
+}
+
+/* The reclaim of a memory cgroup takes its RAM, and not what it has on the device */
+TEST_F(fences, memory_reclaim)
+{
+	const char *group = "/sys/fs/cgroup/cdm_reclaim";
+	char path[128], pid[16];
+
+	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ASSERT_EQ(mkdir(group, 0755), 0);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ASSERT_EQ(write_file(path, pid), 0);
+	/* Charged here, unlike what the fixture has */
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
+	memset(self->p, 1, SIZE);
+	ASSERT_EQ(read_frames(self->p, self->nr_pages, self->frames), 0);
+
+	ASSERT_EQ(swap_on(), 0);
+	snprintf(path, sizeof(path), "%s/memory.reclaim", group);
+	write_file(path, "8M");
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	swap_off();
+	EXPECT_EQ(moved_pages(self), 0);
+	write_file("/sys/fs/cgroup/cgroup.procs", pid);
+	EXPECT_EQ(rmdir(group), 0);
+}
+
+TEST_F(fences, memory_numa_stat)
+{
+	const char *group = "/sys/fs/cgroup/cdm_stat";
+	char path[128], pid[16], key[16], line[512] = "", *at;
+	long bytes = -1;
+	FILE *file;
+
+	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ASSERT_EQ(mkdir(group, 0755), 0);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	ASSERT_EQ(write_file(path, pid), 0);
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
+	memset(self->p, 1, SIZE);
+
+	snprintf(path, sizeof(path), "%s/memory.numa_stat", group);
+	snprintf(key, sizeof(key), " N%d=", self->nid);
+	file = fopen(path, "r");
+	ASSERT_NE(file, NULL);
+	while (fgets(line, sizeof(line), file)) {
+		at = strncmp(line, "anon ", 5) ? NULL : strstr(line, key);
+		if (at)
+			bytes = atol(at + strlen(key));
+	}
+	fclose(file);
+	EXPECT_EQ(bytes, SIZE);
+	write_file("/sys/fs/cgroup/cgroup.procs", pid);
+	EXPECT_EQ(rmdir(group), 0);
+}
+
+TEST_F(fences, ksm)
+{
+	long before, i;
+
+	memset(self->p, 7, SIZE);
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_MERGEABLE), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/sleep_millisecs", "10"), 0);
+	before = read_value("/sys/kernel/mm/ksm/full_scans", "");
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/run", "1"), 0);
+	for (i = 0; i < 200 && read_value("/sys/kernel/mm/ksm/full_scans", "") < before + 3; i++)
+		usleep(50000);
+	EXPECT_GE(read_value("/sys/kernel/mm/ksm/full_scans", ""), before + 3);
+	EXPECT_EQ(read_value("/sys/kernel/mm/ksm/pages_sharing", ""), 0);
+	EXPECT_EQ(moved_pages(self), 0);
+	write_file("/sys/kernel/mm/ksm/run", "2");
+	write_file("/sys/kernel/mm/ksm/run", "0");
+}
+
+/* Every other page is free: there is nothing that compaction would rather do */
+TEST_F(fences, compaction)
+{
+	long page_size = SIZE / self->nr_pages, i;
+	uint64_t after;
+	char path[64];
+
+	for (i = 0; i < self->nr_pages; i += 2)
+		madvise(self->p + i * page_size, page_size, MADV_DONTNEED);
+	ASSERT_EQ(write_file("/proc/sys/vm/compact_memory", "1"), 0);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/compact", self->nid);
+	ASSERT_EQ(write_file(path, "1"), 0);
+	for (i = 1; i < self->nr_pages; i += 2) {
+		ASSERT_EQ(read_frames(self->p + i * page_size, 1, &after), 0);
+		ASSERT_EQ(after, self->frames[i]);
+	}
+}
+
+TEST_F(fences, collapse)
+{
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_COLLAPSE), -1);
+	EXPECT_EQ(moved_pages(self), 0);
+}
+
+TEST_F(fences, khugepaged)
+{
+	const char *full_scans = "/sys/kernel/mm/transparent_hugepage/khugepaged/full_scans";
+	long before = read_value(full_scans, ""), i;
+
+	ASSERT_EQ(write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/"
+			     "scan_sleep_millisecs", "10"), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/"
+			     "alloc_sleep_millisecs", "10"), 0);
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
+	for (i = 0; i < 200 && read_value(full_scans, "") < before + 3; i++)
+		usleep(50000);
+	EXPECT_GE(read_value(full_scans, ""), before + 3);
+	EXPECT_EQ(moved_pages(self), 0);
+}
+
+/* Pages without a policy any more, used from a CPU far away from them */
+TEST_F(fences, numa_balancing)
+{
+	time_t end = time(NULL) + 6;
+	long i, sum = 0;
+
+	ASSERT_EQ(write_file("/proc/sys/kernel/numa_balancing", "1"), 0);
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_DEFAULT, NULL, 0, 0), 0);
+	while (time(NULL) < end)
+		for (i = 0; i < SIZE; i += 64)
+			sum += ((volatile char *)self->p)[i];
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	EXPECT_EQ(moved_pages(self), 0);
+	write_file("/proc/sys/kernel/numa_balancing", "0");
+}
+
+TEST_F(fences, move_pages_to_it)
+{
+	long page_size = SIZE / self->nr_pages, i;
+	char *ram = map_anonymous(MIB);
+	void *pages[256];
+	int nodes[256], status[256];
+
+	ASSERT_NE(ram, NULL);
+	madvise(ram, MIB, MADV_NOHUGEPAGE);
+	memset(ram, 3, MIB);
+	for (i = 0; i < 256; i++) {
+		pages[i] = ram + i * page_size;
+		nodes[i] = self->nid;
+	}
+	ASSERT_EQ(move_pages(0, 256, pages, nodes, status, MPOL_MF_MOVE), 0);
+	EXPECT_EQ(pages_on(ram, MIB, self->mask), 256);
+	EXPECT_EQ(ram[MIB - 1], 3);
+	munmap(ram, MIB);
+}
+
+TEST_F(fences, fork_copies_under_the_policy)
+{
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		memset(self->p, 9, SIZE);
+		_exit(pages_on(self->p, SIZE, self->mask) != self->nr_pages);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	EXPECT_EQ(moved_pages(self), 0);
+}
+
+/*
+ * More than the device has, bound to it alone: the task that does so is killed, and not
+ * the one that has more memory; RAM is not touched.
+ */
+TEST_F(fences, exhaustion_kills_who_caused_it)
+{
+	long long free_bytes, size = numa_node_size64(self->nid, &free_bytes) + 64 * MIB;
+	int status, bystander_status;
+	pid_t bystander, pid;
+	char *p;
+
+	bystander = fork();
+	ASSERT_GE(bystander, 0);
+	if (!bystander) {
+		p = map_anonymous(700 * MIB);
+		memset(p, 1, 700 * MIB);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	ASSERT_EQ(waitpid(bystander, &status, WUNTRACED), bystander);
+	ASSERT_TRUE(WIFSTOPPED(status));
+
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		p = map_anonymous(size);
+		mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0);
+		memset(p, 1, size);
+		_exit(0);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(WTERMSIG(status), SIGKILL);
+
+	kill(bystander, SIGCONT);
+	ASSERT_EQ(waitpid(bystander, &bystander_status, 0), bystander);
+	EXPECT_EQ(bystander_status, 0);
+}
+
+TEST_HARNESS_MAIN
