@@ -81,7 +81,7 @@ void __init cdm_reserve_nodes(void)
  * @owner: a name that stays the same when the same device comes again
  *
  * An id belongs to its owner until reboot: no other device inherits the policies that
- * still name it.
+ * still name it. An owner with several devices gets several ids.
  *
  * Context: Process context. Takes cdm_lock.
  * Return: the node id; -ENOSPC when none is left; -ENOMEM.
@@ -95,7 +95,8 @@ int cdm_node_reserve(const char *owner)
 	for_each_node_mask(nid, cdm_reserved_map) {
 		if (!cdm_reserved_owner[nid] && free == NUMA_NO_NODE)
 			free = nid;
-		else if (cdm_reserved_owner[nid] && !strcmp(cdm_reserved_owner[nid], owner))
+		else if (cdm_reserved_owner[nid] && !strcmp(cdm_reserved_owner[nid], owner) &&
+			 !node_isset(nid, cdm_node_map))
 			return nid;
 	}
 	if (free == NUMA_NO_NODE)
@@ -136,6 +137,9 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 	if (rc)
 		return rc;
 
+	/* Before the node can be seen: whoever looks at the masks finds them empty */
+	static_branch_enable(&cdm_key);
+
 	lock_device_hotplug();
 	if (node_isset(nid, cdm_node_map) || node_state(nid, N_MEMORY) ||
 	    node_state(nid, N_CPU) || for_each_memory_block(&nid, is_block_on_node)) {
@@ -152,8 +156,6 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 	node_set(nid, cdm_node_map);
 	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
-
-	static_branch_enable(&cdm_key);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_tag);
@@ -328,12 +330,29 @@ void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes)
 	nodes_or(*nodes, *nodes, had);
 }
 
-/* The policy is the task's own: nobody else replaces it, and none of its owners is us */
+/* The policy is the task's own: nobody else replaces it */
 bool __cdm_task_is_bound(void)
 {
 	const struct mempolicy *pol = in_task() ? current->mempolicy : NULL;
 
 	return pol && pol->mode == MPOL_BIND && nodes_intersects(pol->nodes, cdm_node_map);
+}
+
+/**
+ * cdm_filemap_alloc_folio() - page cache for a task that is bound to a CDM node
+ * @gfp: as for filemap_alloc_folio()
+ * @order: likewise
+ *
+ * Context: Process context, a task for which cdm_task_is_bound().
+ * Return: a folio on one of the RAM nodes of the task's policy, or on any if it names
+ * none; NULL when there is no memory.
+ */
+struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
+{
+	nodemask_t ram = current->mempolicy->nodes;
+
+	cdm_clear_nodes(&ram);
+	return __folio_alloc(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
 }
 
 unsigned long __cdm_nr_free_pages(void)
@@ -346,22 +365,33 @@ unsigned long __cdm_nr_free_pages(void)
 	return pages;
 }
 
+/* Free pages on the CPUs' lists, which go away with the zone's last page */
+static unsigned long cdm_pcp_pages(struct zone *zone)
+{
+	unsigned long pages = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		pages += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	return pages;
+}
+
 /**
  * cdm_node_used_pages() - count the pages of a node that somebody holds
  * @nid: a tagged node
  *
- * Context: Any. The number is a snapshot.
+ * Context: Process context. Takes mem_hotplug_lock. The number is a snapshot.
  * Return: pages that are neither in the buddy allocator nor on a per-CPU list.
  */
 unsigned long cdm_node_used_pages(int nid)
 {
 	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
-	unsigned long idle = zone_page_state_snapshot(zone, NR_FREE_PAGES);
-	unsigned long managed = zone_managed_pages(zone);
-	int cpu;
+	unsigned long idle, managed;
 
-	for_each_online_cpu(cpu)
-		idle += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	get_online_mems();
+	idle = zone_page_state_snapshot(zone, NR_FREE_PAGES) + cdm_pcp_pages(zone);
+	managed = zone_managed_pages(zone);
+	put_online_mems();
 	return managed > idle ? managed - idle : 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_used_pages);
@@ -372,10 +402,19 @@ EXPORT_SYMBOL_GPL(cdm_node_used_pages);
  *
  * The lists may hold an eighth of the node, on CPUs that will not ask for it.
  *
- * Context: Process context. May sleep.
+ * Context: Process context. Takes mem_hotplug_lock.
+ * Return: false when there were none.
  */
-void cdm_node_drain_pcp(int nid)
+bool cdm_node_drain_pcp(int nid)
 {
-	drain_all_pages(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE]);
+	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+	bool any;
+
+	get_online_mems();
+	any = cdm_pcp_pages(zone);
+	if (any)
+		drain_all_pages(zone);
+	put_online_mems();
+	return any;
 }
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);

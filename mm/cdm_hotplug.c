@@ -203,11 +203,14 @@ int cdm_node_remove_memory(int mgid, u64 start, u64 size)
 }
 EXPORT_SYMBOL_GPL(cdm_node_remove_memory);
 
-/* Does somebody hold a page here that neither migration nor the allocator can take? */
+/* Is this a page that only a driver can give back: nobody's memory, nor anybody's file? */
 static bool cdm_page_is_held(struct page *page)
 {
-	return page_count(page) && !PageBuddy(page) && !PageHWPoison(page) &&
-	       !PageLRU(compound_head(page)) && !PageTail(page);
+	struct folio *folio = page_folio(page);
+
+	return page_count(page) && !PageBuddy(page) && !PageTail(page) &&
+	       !PageHWPoison(page) && !folio_test_lru(folio) && !folio_mapped(folio) &&
+	       !folio->mapping;
 }
 
 /**

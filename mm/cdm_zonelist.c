@@ -69,9 +69,8 @@ static int cdm_compare_nodes(const void *a, const void *b, const void *priv)
  *
  * Return: the number of nodes.
  */
-VISIBLE_IF_KUNIT int cdm_order_nodes(int local, const nodemask_t *nodes,
-				     const nodemask_t *devices,
-				     int (*distance)(int, int), int *order)
+int cdm_order_nodes(int local, const nodemask_t *nodes, const nodemask_t *devices,
+		    int (*distance)(int, int), int *order)
 {
 	struct cdm_ordering by = {
 		.local = local,

@@ -72,10 +72,9 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 		gfp |= __GFP_ZERO;
 
 	page = try_alloc(cdm, gfp, order);
-	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE) {
-		cdm_node_drain_pcp(cdm->config.nid);
+	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE &&
+	    cdm_node_drain_pcp(cdm->config.nid))
 		page = try_alloc(cdm, gfp, order);
-	}
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);

@@ -65,8 +65,10 @@ static bool slot_is_acpi_hotplug(struct pci_dev *pdev)
 {
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 
-	return bridge && bridge->is_hotplug_bridge &&
-	       !pci_find_host_bridge(pdev->bus)->native_pcie_hotplug;
+	if (pci_find_host_bridge(pdev->bus)->native_pcie_hotplug)
+		return false;
+	return (bridge && bridge->is_hotplug_bridge) ||
+	       acpi_has_method(ACPI_HANDLE(&pdev->dev), "_EJ0");
 }
 
 static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)

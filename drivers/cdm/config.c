@@ -67,7 +67,7 @@ static int check_node(struct device *parent, int nid)
  * unknown fallback, policy or capability; -ERANGE for an address that the CPU cannot map;
  * -EBUSY for a node with CPUs or system RAM.
  */
-VISIBLE_IF_KUNIT int cdm_config_check(struct device *parent, const struct cdm_config *config)
+int cdm_config_check(struct device *parent, const struct cdm_config *config)
 {
 	int rc = check_range(parent, config);
 

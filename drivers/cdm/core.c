@@ -127,8 +127,10 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 		goto untag;
 
 	rc = device_add(&cdm->dev);
-	if (rc)
+	if (rc) {
+		dev_err(parent, "cdm: no folder in sysfs (%pe)\n", ERR_PTR(rc));
 		goto remove_memory;
+	}
 
 	dev_info(&cdm->dev, "%llu MiB at %#llx are node %d\n", resolved.size >> 20,
 		 resolved.start, resolved.nid);
@@ -183,7 +185,7 @@ EXPORT_SYMBOL_GPL(cdm_device_unregister);
  */
 void cdm_device_remove(struct cdm_device *cdm)
 {
-	unsigned long give_up = jiffies + READ_ONCE(remove_seconds) * HZ;
+	unsigned long give_up = jiffies + (unsigned long)READ_ONCE(remove_seconds) * HZ;
 	unsigned long report = jiffies + REMOVE_REPORT_SECONDS * HZ;
 	int rc;
 

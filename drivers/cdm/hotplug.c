@@ -54,16 +54,18 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 
 	/* The block is isolated: after this, every page that was taken before is counted */
 	synchronize_rcu();
+	if (cdm->abandoned) {
+		/* Pages that came back too late are not counted, but lost all the same */
+		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
+		if (held)
+			dev_err(&cdm->dev, "%lu pages at %#llx were not given back and are lost\n",
+				held, PFN_PHYS(arg->start_pfn));
+		return NOTIFY_OK;
+	}
+
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
 	if (!held)
 		return NOTIFY_OK;
-
-	if (cdm->abandoned) {
-		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
-		dev_err(&cdm->dev, "%lu pages at %#llx were not given back and are lost\n",
-			held, PFN_PHYS(arg->start_pfn));
-		return NOTIFY_OK;
-	}
 	dev_warn_ratelimited(&cdm->dev, "%lu pages at %#llx are held by the driver\n", held,
 			     PFN_PHYS(arg->start_pfn));
 	return notifier_from_errno(-EBUSY);
@@ -89,6 +91,13 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 		break;
 	}
 	return NOTIFY_OK;
+}
+
+/* The memory blocks and the name in /proc/iomem stay, so what they point to does, too */
+static void keep_until_reboot(struct cdm_device *cdm)
+{
+	get_device(&cdm->dev);
+	dev_crit(&cdm->dev, "node %d keeps its memory blocks until reboot\n", cdm->config.nid);
 }
 
 /**
@@ -131,7 +140,7 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 
 remove_memory:
 	if (cdm_node_remove_memory(cdm->mgid, config->start, config->size))
-		dev_err(&cdm->dev, "offline blocks could not be removed\n");
+		keep_until_reboot(cdm);
 unregister_notifier:
 	unregister_memory_notifier(&cdm->nb);
 	return rc;
@@ -164,6 +173,7 @@ static int run_drain_thread(struct cdm_device *cdm, bool remove, unsigned int se
 {
 	struct cdm_drain drain = { .cdm = cdm, .remove = remove };
 	struct task_struct *task;
+	unsigned long deadline;
 
 	init_completion(&drain.done);
 	task = kthread_create(drain_thread, &drain, "cdm_drain%d", cdm->config.nid);
@@ -172,11 +182,14 @@ static int run_drain_thread(struct cdm_device *cdm, bool remove, unsigned int se
 
 	get_task_struct(task);
 	wake_up_process(task);
-	if (!wait_for_completion_timeout(&drain.done, seconds * HZ)) {
+	deadline = (unsigned long)seconds * HZ;
+	/* Again and again: a signal that comes before the thread allows signals is lost */
+	while (!wait_for_completion_timeout(&drain.done, deadline)) {
 		send_sig(SIGKILL, task, 1);
-		wait_for_completion(&drain.done);
+		deadline = HZ;
 	}
-	put_task_struct(task);
+	/* The thread's last instructions may be a module's that is about to be unloaded */
+	kthread_stop_put(task);
 	return drain.rc == -EINTR ? -ETIMEDOUT : drain.rc;
 }
 
@@ -198,10 +211,13 @@ static int drain(struct cdm_device *cdm, bool remove, unsigned int seconds)
 	WRITE_ONCE(cdm->draining, true);
 	synchronize_rcu();
 
-	rc = run_drain_thread(cdm, remove, seconds);
+	/* Once more, now that nothing is handed out: or other blocks would be emptied first */
+	rc = !cdm->abandoned && cdm_held_pages(cdm) ? -EBUSY : 0;
+	if (!rc)
+		rc = run_drain_thread(cdm, remove, seconds);
 
 	WRITE_ONCE(cdm->draining, false);
-	if (rc || !remove)
+	if ((rc || !remove) && !cdm->abandoned)
 		cdm_node_set_draining(nid, false);
 	return rc;
 }
@@ -302,10 +318,11 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
  * cdm_hotplug_abandon() - let go of memory that somebody never gave back
  * @cdm: the device
  *
- * What drivers still hold is marked as bad memory, so that nobody gets it, and all
- * blocks go offline. They are not removed: a late reference finds its struct page. The
- * node stays tagged and cannot be bound to, so the memory does not come back as anybody
- * else's.
+ * What drivers still hold is marked as bad memory, so that nobody gets it, and the
+ * blocks go offline, but for one with a user's page that still cannot move: that page is
+ * lost when its user lets go. No block is removed: a late reference finds its struct page.
+ * The node stays tagged and cannot be bound to, so the memory does not come back as
+ * anybody else's.
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  */
@@ -317,11 +334,10 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 
 	/* Pairs with READ_ONCE() in cdm_free_pages(); drain() waits for a grace period */
 	WRITE_ONCE(cdm->abandoned, true);
+	WRITE_ONCE(cdm->removed, true);
 	rc = drain(cdm, false, cdm_drain_seconds());
 	if (rc)
 		cdm_report_users(cdm, rc);
-	cdm_node_set_draining(cdm->config.nid, true);
-	WRITE_ONCE(cdm->removed, true);
 	unregister_memory_notifier(&cdm->nb);
-	dev_crit(&cdm->dev, "node %d keeps its memory blocks until reboot\n", cdm->config.nid);
+	keep_until_reboot(cdm);
 }

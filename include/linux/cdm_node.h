@@ -111,6 +111,7 @@ static inline bool cdm_oom_is_own(const nodemask_t *nodemask)
 }
 
 bool __cdm_task_is_bound(void);
+struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order);
 
 /* Does the calling task's own policy name a CDM node? */
 static inline bool cdm_task_is_bound(void)
@@ -135,6 +136,12 @@ unsigned long __cdm_nr_free_pages(void);
 static inline unsigned long cdm_nr_free_pages(void)
 {
 	return static_branch_unlikely(&cdm_key) ? __cdm_nr_free_pages() : 0;
+}
+
+/* Does @nid have memory of either kind? For those who read, not for those who place. */
+static inline bool node_has_memory(int nid)
+{
+	return node_state(nid, N_MEMORY) || node_state(nid, N_CDM);
 }
 
 #else /* CONFIG_CDM */
@@ -165,56 +172,22 @@ static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodema
 
 static inline bool cdm_oom_is_own(const nodemask_t *nodemask) { return false; }
 static inline bool cdm_task_is_bound(void) { return false; }
+static inline struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
+{
+	return NULL;
+}
+
 static inline nodemask_t *cdm_memory_nodes(void) { return &node_states[N_MEMORY]; }
-static inline /* May a bind policy, or a move, name this CDM node? */
-static inline bool cdm_node_bindable(int nid)
+static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
+				      const nodemask_t *asked)
 {
-	return static_branch_unlikely(&cdm_key) && __cdm_node_bindable(nid);
 }
 
-/* Would an allocation with these arguments get memory of a CDM node? */
-static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
-{
-	if (gfp & __GFP_THISNODE)
-		return node_is_cdm(nid);
-	return nodemask && cdm_nodes_bindable(nodemask);
-}
-
-/* Did the allocation fail that can be had on CDM nodes only? */
-static inline bool cdm_oom_is_own(const nodemask_t *nodemask)
-{
-	return static_branch_unlikely(&cdm_key) && nodemask &&
-	       nodes_subset(*nodemask, cdm_node_map);
-}
-
-bool __cdm_task_is_bound(void);
-
-/* Does the calling task's own policy name a CDM node? */
-static inline bool cdm_task_is_bound(void)
-{
-	return static_branch_unlikely(&cdm_key) && __cdm_task_is_bound();
-}
-
-extern nodemask_t cdm_memory_map;
-
-/* The nodes with memory of either kind */
-static inline nodemask_t *cdm_memory_nodes(void)
-{
-	return static_branch_unlikely(&cdm_key) ? &cdm_memory_map : &node_states[N_MEMORY];
-}
-
-void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
-				      const nodemask_t *asked) { }
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
 static inline unsigned long cdm_nr_free_pages(void) { return 0; }
+static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
 
 #endif /* CONFIG_CDM */
-
-/* Does @nid have memory of either kind? For those who read, not for those who place. */
-static inline bool node_has_memory(int nid)
-{
-	return node_state(nid, N_MEMORY) || node_state(nid, N_CDM);
-}
 
 #define for_each_memory_node(nid) for_each_node_mask(nid, *cdm_memory_nodes())
 
@@ -231,7 +204,7 @@ enum cdm_fallback {
 };
 
 /* What a driver may grant at registration. */
-#define CDM_CAP_USER_BIND	BIT(0)	/* mbind and set_mempolicy may bind to the node */
+#define CDM_CAP_USER_BIND	BIT(0)	/* policies may bind to the node, move_pages name it */
 #define CDM_CAPS_ALL		CDM_CAP_USER_BIND
 
 int cdm_node_reserve(const char *owner);
@@ -240,7 +213,7 @@ int cdm_node_untag(int nid);
 void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
 void cdm_node_set_draining(int nid, bool draining);
 unsigned long cdm_node_used_pages(int nid);
-void cdm_node_drain_pcp(int nid);
+bool cdm_node_drain_pcp(int nid);
 
 bool cdm_node_range_addressable(u64 start, u64 size);
 int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name);

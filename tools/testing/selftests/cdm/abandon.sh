@@ -31,6 +31,7 @@ test_remove_gives_up()
 	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 320 || rc=1
 	# gives its pages back, too late: they stay lost, and nothing breaks
 	stop_tool || rc=1
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 1 || rc=1
 	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 320 || rc=1
 	return $rc
 }

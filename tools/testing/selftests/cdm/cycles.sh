@@ -10,7 +10,8 @@ cycles=${CDM_CYCLES:-20}
 
 cycle()
 {
-	"$CDM_PLUG" add && numactl -a --membind=2 "$here/hog" 64 && "$CDM_PLUG" remove
+	"$CDM_PLUG" add && "$here/hold" 2 64 </dev/null | grep -qx "bound 16384" &&
+		"$CDM_PLUG" remove
 }
 
 # What must be the same before and after

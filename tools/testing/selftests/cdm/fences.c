@@ -26,6 +26,8 @@ FIXTURE(fences) {
 	uint64_t *frames;
 };
 
+#define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+
 /* The physical page of each page of a range: moving a page within a node shows, too */
 static int read_frames(char *start, long nr, uint64_t *frames)
 {
@@ -212,13 +214,11 @@ TEST_F(fences, collapse)
 
 TEST_F(fences, khugepaged)
 {
-	const char *full_scans = "/sys/kernel/mm/transparent_hugepage/khugepaged/full_scans";
+	const char *full_scans = KHUGEPAGED "full_scans";
 	long before = read_value(full_scans, ""), i;
 
-	ASSERT_EQ(write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/"
-			     "scan_sleep_millisecs", "10"), 0);
-	ASSERT_EQ(write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/"
-			     "alloc_sleep_millisecs", "10"), 0);
+	ASSERT_EQ(write_file(KHUGEPAGED "scan_sleep_millisecs", "10"), 0);
+	ASSERT_EQ(write_file(KHUGEPAGED "alloc_sleep_millisecs", "10"), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
 	for (i = 0; i < 200 && read_value(full_scans, "") < before + 3; i++)
 		usleep(50000);
@@ -230,13 +230,13 @@ TEST_F(fences, khugepaged)
 TEST_F(fences, numa_balancing)
 {
 	time_t end = time(NULL) + 6;
-	long i, sum = 0;
+	long i;
 
 	ASSERT_EQ(write_file("/proc/sys/kernel/numa_balancing", "1"), 0);
 	ASSERT_EQ(mbind(self->p, SIZE, MPOL_DEFAULT, NULL, 0, 0), 0);
 	while (time(NULL) < end)
 		for (i = 0; i < SIZE; i += 64)
-			sum += ((volatile char *)self->p)[i];
+			self->p[i]++;
 	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
 	EXPECT_EQ(moved_pages(self), 0);
 	write_file("/proc/sys/kernel/numa_balancing", "0");
@@ -277,6 +277,31 @@ TEST_F(fences, fork_copies_under_the_policy)
 	EXPECT_EQ(moved_pages(self), 0);
 }
 
+/* A surplus page under a policy that names the device: there is none to be had */
+TEST_F(fences, hugetlb_surplus)
+{
+	const char *overcommit = "/proc/sys/vm/nr_overcommit_hugepages";
+	int status;
+	pid_t pid;
+	char *p;
+
+	ASSERT_EQ(write_file(overcommit, "4"), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED || mbind(p, 2 * MIB, MPOL_BIND, &self->mask, MAXNODE, 0))
+			_exit(2);
+		*p = 1;
+		_exit(1);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(WTERMSIG(status), SIGBUS);
+	write_file(overcommit, "0");
+}
+
 /*
  * More than the device has, bound to it alone: the task that does so is killed, and not
  * the one that has more memory; RAM is not touched.
@@ -284,7 +309,8 @@ TEST_F(fences, fork_copies_under_the_policy)
 TEST_F(fences, exhaustion_kills_who_caused_it)
 {
 	long long free_bytes, size = numa_node_size64(self->nid, &free_bytes) + 64 * MIB;
-	int status, bystander_status;
+	int status, bystander_status, bound;
+	unsigned long ram = NODE(0);
 	pid_t bystander, pid;
 	char *p;
 
@@ -299,17 +325,22 @@ TEST_F(fences, exhaustion_kills_who_caused_it)
 	ASSERT_EQ(waitpid(bystander, &status, WUNTRACED), bystander);
 	ASSERT_TRUE(WIFSTOPPED(status));
 
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		p = map_anonymous(size);
-		mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0);
-		memset(p, 1, size);
-		_exit(0);
+	/* Without a policy of its own, and with one that keeps the rest of it in RAM */
+	for (bound = 0; bound < 2; bound++) {
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid) {
+			if (bound)
+				set_mempolicy(MPOL_BIND, &ram, MAXNODE);
+			p = map_anonymous(size);
+			mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0);
+			memset(p, 1, size);
+			_exit(0);
+		}
+		ASSERT_EQ(waitpid(pid, &status, 0), pid);
+		EXPECT_TRUE(WIFSIGNALED(status));
+		EXPECT_EQ(WTERMSIG(status), SIGKILL);
 	}
-	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	EXPECT_TRUE(WIFSIGNALED(status));
-	EXPECT_EQ(WTERMSIG(status), SIGKILL);
 
 	kill(bystander, SIGCONT);
 	ASSERT_EQ(waitpid(bystander, &bystander_status, 0), bystander);

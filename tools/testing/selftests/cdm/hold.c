@@ -4,7 +4,13 @@
  * (pages on the node), and wait for a line. Then check the pattern, touch fresh memory
  * under the same policy, and say "kept N" (pages still on the node). Exit status 0 when
  * every byte is what it was.
+ *
+ * hold NODE MIB pin: and keep a reference to the page with the highest address, through a
+ * pipe, so that it cannot be moved until the line comes.
  */
+#include <stdint.h>
+#include <sys/uio.h>
+
 #include "util.h"
 
 static void fill(unsigned long *p, size_t words)
@@ -22,14 +28,37 @@ static size_t mismatches(const unsigned long *p, size_t words)
 	return wrong;
 }
 
+/* Into a pipe that nobody reads. Returns the pipe's ends, or -1 */
+static int pin_highest(char *start, size_t size, int ends[2])
+{
+	long page_size = sysconf(_SC_PAGESIZE), nr = size / page_size, i, highest = 0;
+	uint64_t *frames = calloc(nr, sizeof(*frames)), mask = (1ULL << 55) - 1;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	struct iovec page;
+
+	if (!frames || fd < 0 || pipe(ends) ||
+	    pread(fd, frames, nr * sizeof(*frames),
+		  (uintptr_t)start / page_size * sizeof(*frames)) != nr * (long)sizeof(*frames))
+		return -1;
+	for (i = 0; i < nr; i++)
+		if ((frames[i] & mask) > (frames[highest] & mask))
+			highest = i;
+	page.iov_base = start + highest * page_size;
+	page.iov_len = page_size;
+	close(fd);
+	free(frames);
+	return vmsplice(ends[1], &page, 1, 0) == page_size ? 0 : -1;
+}
+
 int main(int argc, char **argv)
 {
+	int ends[2] = { -1, -1 };
 	unsigned long mask;
 	size_t size, wrong;
 	char *p, *fresh;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: hold NODE MIB\n");
+	if (argc < 3) {
+		fprintf(stderr, "usage: hold NODE MIB [pin]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
@@ -41,9 +70,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	fill((unsigned long *)p, size / sizeof(long));
+	if (argc > 3 && pin_highest(p, size, ends)) {
+		perror("hold: pin");
+		return 1;
+	}
 	printf("bound %ld\n", pages_on(p, size, mask));
 	fflush(stdout);
 	getchar();
+	close(ends[0]);
+	close(ends[1]);
 
 	wrong = mismatches((unsigned long *)p, size / sizeof(long));
 	memset(fresh, 1, size);

@@ -122,5 +122,29 @@ test_failed_changes_are_undone()
 	test_files && return $rc
 }
 
+# A page that somebody holds keeps the device online: the blocks that were emptied before
+# come back online, and the drain ends at its deadline
+test_drain_gives_up_on_a_pinned_page()
+{
+	local rc=0 seconds=/sys/module/cdm/parameters/drain_seconds
+
+	echo 3 >$seconds
+	start_tool "$here/hold" "$nid" 200 pin
+	expect "before" "$(listen)" "bound 51200" || rc=1
+	dmesg -C
+	expect "offline" "$(write offline "$cdm/state")" ETIMEDOUT || rc=1
+	expect "log lines" "$(dmesg | grep -c 'cannot drain.*pages in use, 0 of them the driver')" 1 ||
+		rc=1
+	test_files || rc=1
+	echo 60 >$seconds
+	# the line lets go of the page; fresh memory still comes from the device
+	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\ fresh\ 51200$ ]] || fail "the task lost something" || rc=1
+	stop_tool || rc=1
+	expect "offline" "$(write offline "$cdm/state")" ok || rc=1
+	expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
+	test_files && return $rc
+}
+
 run_tests node_states not_system_memory files bad_values online_and_offline_are_idempotent \
-	blocks_are_movable_only first_block_refuses_kernel_zone failed_changes_are_undone
+	blocks_are_movable_only first_block_refuses_kernel_zone failed_changes_are_undone \
+	drain_gives_up_on_a_pinned_page
