@@ -22,6 +22,8 @@
 #include <linux/mempolicy.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
+#include <linux/oom.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmstat.h>
@@ -353,6 +355,18 @@ struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
 
 	cdm_clear_nodes(&ram);
 	return __folio_alloc(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
+}
+
+/*
+ * Whatever others have on the device is theirs by name, too; and every task without a bind
+ * policy of its own would count as one that may have something there.
+ */
+bool __cdm_oom_choose(struct oom_control *oc)
+{
+	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
+		return false;
+	oc->chosen = get_task_struct(current);
+	return true;
 }
 
 unsigned long __cdm_nr_free_pages(void)

@@ -15,6 +15,7 @@
 #include <linux/types.h>
 
 struct mempolicy;
+struct oom_control;
 
 #ifdef CONFIG_CDM
 
@@ -103,11 +104,12 @@ static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodema
 	return nodemask && cdm_nodes_bindable(nodemask);
 }
 
-/* Did the allocation fail that can be had on CDM nodes only? */
-static inline bool cdm_oom_is_own(const nodemask_t *nodemask)
+bool __cdm_oom_choose(struct oom_control *oc);
+
+/* Choose the allocating task if it asked for memory of CDM nodes only */
+static inline bool cdm_oom_choose(struct oom_control *oc)
 {
-	return static_branch_unlikely(&cdm_key) && nodemask &&
-	       nodes_subset(*nodemask, cdm_node_map);
+	return static_branch_unlikely(&cdm_key) && __cdm_oom_choose(oc);
 }
 
 bool __cdm_task_is_bound(void);
@@ -170,7 +172,7 @@ static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodema
 	return false;
 }
 
-static inline bool cdm_oom_is_own(const nodemask_t *nodemask) { return false; }
+static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
 static inline bool cdm_task_is_bound(void) { return false; }
 static inline struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
 {
