@@ -134,7 +134,28 @@ test_driver_pages_keep_it_online()
 	plug remove && gone && return $rc
 }
 
+# A device that firmware says nothing of gets an id that cdm_nodes=N reserved, the same each
+# time, and is as isolated as the other
+test_device_without_firmware_node()
+{
+	local first second
+
+	"$CDM_PLUG" add 2 || fail "no device in slot 2" || return
+	first=$(cat $nodes/has_cdm)
+	[[ $first =~ ^[0-9]+$ ]] || fail "no id: '$first' (needs cdm_nodes=1)" || return
+	[ "$first" != $nid ] || fail "the firmware's id was handed out" || return
+	untouched || return
+	expect state "$(cat "$(cdm_of "$first")/state")" online || return
+	plug add || return
+	expect "both devices" "$(cat $nodes/has_cdm)" "$nid-$first" || return
+	plug remove && "$CDM_PLUG" remove 2 && "$CDM_PLUG" add 2 || return
+	second=$(cat $nodes/has_cdm)
+	"$CDM_PLUG" remove 2
+	expect "the id the second time" "$second" "$first" && gone
+}
+
 [ -z "$(cat $nodes/has_cdm)" ] || skip_all "the slot is not empty"
 run_tests plug_and_unplug manual_onlining auto_online_does_not_apply \
 	bound_pages_survive_removal bound_pages_survive_ejection \
-	policy_finds_the_device_again driver_pages_keep_it_online
+	policy_finds_the_device_again driver_pages_keep_it_online \
+	device_without_firmware_node
