@@ -24,6 +24,7 @@
 #include <linux/mutex.h>
 #include <linux/oom.h>
 #include <linux/sched/task.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/vmstat.h>
@@ -43,6 +44,9 @@ static nodemask_t cdm_bindable_map __read_mostly;
 
 /* Nodes that were granted CDM_CAP_USER_BIND, whether or not they are being drained */
 static nodemask_t cdm_granted_map;
+
+/* Nodes that the driver core is draining */
+static nodemask_t cdm_draining_map;
 
 /* Ids that no firmware describes, and the name that each has been handed out to */
 static nodemask_t cdm_reserved_map;
@@ -184,6 +188,7 @@ int cdm_node_untag(int nid)
 	node_clear(nid, cdm_bindable_map);
 	node_clear(nid, cdm_listed_map);
 	node_clear(nid, cdm_granted_map);
+	node_clear(nid, cdm_draining_map);
 	node_clear(nid, cdm_fallback_map);
 	node_clear(nid, cdm_node_map);
 	unlock_device_hotplug();
@@ -221,10 +226,48 @@ static void cdm_update_bindable(int nid)
 		node_clear(nid, cdm_bindable_map);
 }
 
+/* Put the node into the explicit lists or take it out; then all of them are composed anew */
+static void cdm_relist(int nid, bool leaving)
+{
+	if (node_isset(nid, cdm_granted_map) && !node_isset(nid, cdm_draining_map) && !leaving)
+		node_set(nid, cdm_listed_map);
+	else
+		node_clear(nid, cdm_listed_map);
+	cdm_update_bindable(nid);
+	build_all_zonelists(NULL);
+}
+
 /*
- * Keep kernel memory off CDM nodes, and policies off a node without memory. The window
- * between a list that has a zone and a zone that has pages belongs to nobody: a policy
- * may bind to the node from MEM_ONLINE of its first block to MEM_GOING_OFFLINE of its last.
+ * Before a block is isolated, whoever asks for it: if it is the last of a node, nobody can
+ * bind to the node any more. Under device_hotplug_lock. Returns the node if so.
+ */
+int __cdm_begin_offline(int nid)
+{
+	if (!node_isset(nid, cdm_listed_map) ||
+	    node_present_pages(nid) > PHYS_PFN(memory_block_size_bytes()))
+		return NUMA_NO_NODE;
+
+	mem_hotplug_begin();
+	cdm_relist(nid, true);
+	mem_hotplug_done();
+	return nid;
+}
+
+/* It has gone offline, or could not: with a block online, the node can be bound to */
+void __cdm_end_offline(int nid)
+{
+	if (nid == NUMA_NO_NODE)
+		return;
+
+	mem_hotplug_begin();
+	cdm_relist(nid, false);
+	mem_hotplug_done();
+}
+
+/*
+ * Keep kernel memory off CDM nodes, and policies off a node without memory: a policy may
+ * bind to the node from MEM_ONLINE of its first block, when its pages can be had, until
+ * __cdm_begin_offline() of its last.
  */
 static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -251,12 +294,7 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 			return NOTIFY_BAD;
 		}
 		break;
-	case MEM_GOING_OFFLINE:
-		if (arg->status_change_nid == nid)
-			node_clear(nid, cdm_bindable_map);
-		break;
 	case MEM_ONLINE:
-	case MEM_CANCEL_OFFLINE:
 		cdm_update_bindable(nid);
 		break;
 	}
@@ -284,16 +322,12 @@ void cdm_node_set_draining(int nid, bool draining)
 {
 	guard(mutex)(&cdm_lock);
 
-	if (!node_isset(nid, cdm_granted_map))
-		return;
-
 	mem_hotplug_begin();
 	if (draining)
-		node_clear(nid, cdm_listed_map);
+		node_set(nid, cdm_draining_map);
 	else
-		node_set(nid, cdm_listed_map);
-	cdm_update_bindable(nid);
-	build_all_zonelists(NULL);
+		node_clear(nid, cdm_draining_map);
+	cdm_relist(nid, false);
 	mem_hotplug_done();
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_draining);
@@ -377,6 +411,18 @@ unsigned long __cdm_nr_free_pages(void)
 	for_each_node_state(nid, N_CDM)
 		pages += sum_zone_node_page_state(nid, NR_FREE_PAGES);
 	return pages;
+}
+
+/* Always both lines, so that a program need not know whether there is a device */
+void cdm_report_meminfo(struct seq_file *m)
+{
+	unsigned long managed = 0;
+	int nid;
+
+	for_each_node_state(nid, N_CDM)
+		managed += zone_managed_pages(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE]);
+	seq_printf(m, "CdmTotal:       %8lu kB\n", managed << (PAGE_SHIFT - 10));
+	seq_printf(m, "CdmFree:        %8lu kB\n", cdm_nr_free_pages() << (PAGE_SHIFT - 10));
 }
 
 /* Free pages on the CPUs' lists, which go away with the zone's last page */

@@ -9,6 +9,7 @@
 #ifndef _LINUX_CDM_NODE_H
 #define _LINUX_CDM_NODE_H
 
+#include <linux/cleanup.h>
 #include <linux/gfp.h>
 #include <linux/jump_label.h>
 #include <linux/nodemask.h>
@@ -16,6 +17,7 @@
 
 struct mempolicy;
 struct oom_control;
+struct seq_file;
 
 #ifdef CONFIG_CDM
 
@@ -39,6 +41,13 @@ static inline enum node_states node_memory_state(int nid)
 
 bool cdm_may_add_memory(int nid);
 void cdm_reserve_nodes(void);
+
+int __cdm_begin_offline(int nid);
+void __cdm_end_offline(int nid);
+
+/* In front of the offlining of a memory block: before, and when the scope ends, after */
+DEFINE_CLASS(cdm_offlining, int, __cdm_end_offline(_T),
+	     node_is_cdm(nid) ? __cdm_begin_offline(nid) : NUMA_NO_NODE, int nid)
 
 bool __cdm_build_zonelists(pg_data_t *pgdat);
 void __cdm_build_explicit_zonelists(void);
@@ -140,6 +149,8 @@ static inline unsigned long cdm_nr_free_pages(void)
 	return static_branch_unlikely(&cdm_key) ? __cdm_nr_free_pages() : 0;
 }
 
+void cdm_report_meminfo(struct seq_file *m);
+
 /* Does @nid have memory of either kind? For those who read, not for those who place. */
 static inline bool node_has_memory(int nid)
 {
@@ -151,6 +162,7 @@ static inline bool node_has_memory(int nid)
 static inline bool node_is_cdm(int nid) { return false; }
 static inline enum node_states node_memory_state(int nid) { return N_MEMORY; }
 static inline bool cdm_may_add_memory(int nid) { return true; }
+DEFINE_CLASS(cdm_offlining, int, (void)_T, nid, int nid)
 static inline void cdm_reserve_nodes(void) { }
 static inline bool cdm_build_zonelists(pg_data_t *pgdat) { return false; }
 static inline void cdm_build_explicit_zonelists(void) { }
@@ -187,6 +199,7 @@ static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *n
 
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
 static inline unsigned long cdm_nr_free_pages(void) { return 0; }
+static inline void cdm_report_meminfo(struct seq_file *m) { }
 static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
 
 #endif /* CONFIG_CDM */

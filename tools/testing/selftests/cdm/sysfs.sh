@@ -22,15 +22,25 @@ test_node_states()
 	done
 }
 
+meminfo()
+{
+	awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo
+}
+
 test_not_system_memory()
 {
-	local ram=0 node
+	local ram=0 cdm_total=0 cdm_free=0 node
 
+	for node in $(device_nodes); do
+		cdm_total=$((cdm_total + $(awk '/MemTotal/ { print $4 }' $nodes/node"$node"/meminfo)))
+		cdm_free=$((cdm_free + $(awk '/MemFree/ { print $4 }' $nodes/node"$node"/meminfo)))
+	done
+	expect "CdmTotal" "$(meminfo CdmTotal)" "$cdm_total" || return
+	expect "CdmFree" "$(meminfo CdmFree)" "$cdm_free" || return
 	for node in $(list_nodes "$(cat $nodes/has_memory)"); do
 		ram=$((ram + $(awk '/MemTotal/ { print $4 }' $nodes/node"$node"/meminfo)))
 	done
-	expect "MemTotal" "$(awk '/MemTotal/ { print $2 }' /proc/meminfo)" "$ram" &&
-		[ "$(awk '/MemFree/ { print $2 }' /proc/meminfo)" -le "$ram" ]
+	expect "MemTotal" "$(meminfo MemTotal)" "$ram" && [ "$(meminfo MemFree)" -le "$ram" ]
 }
 
 test_files()

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Memory pressure of every kind at once: no page of it is on a device node.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "$(device_nodes)" ] || skip_all "no device node"
+[ -n "${CDM_SPARSE_FILE-}" ] || skip_all "needs CDM_SPARSE_FILE, a file larger than RAM"
+echo 1 >/proc/sys/vm/drop_caches
+untouched || skip_all "a device node is in use already"
+end=$((SECONDS + ${CDM_PRESSURE_SECONDS:-60}))
+
+again()
+{
+	while [ $SECONDS -lt $end ]; do
+		"$@"
+	done
+}
+
+# Twice the RAM; every page is alike, so that swap in zram takes no RAM
+anonymous()
+{
+	"$here/hog" $(($(awk '/MemTotal/ { print $2 }' /proc/meminfo) / 512))
+}
+
+page_cache() { cat "$CDM_SPARSE_FILE" >/dev/null; }
+
+hugetlb()
+{
+	echo 32 >/proc/sys/vm/nr_hugepages
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
+compaction()
+{
+	echo 1 >/proc/sys/vm/compact_memory
+	sleep 1
+}
+
+interleave() { numactl --interleave=all "$here/hog" 100; }
+
+test_everything_at_once()
+{
+	local job rc=0
+
+	echo 3G >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 ||
+		fail "no swap" || return
+	echo 1 >/sys/kernel/mm/ksm/run
+	echo 1 >/proc/sys/kernel/numa_balancing
+	for job in anonymous page_cache hugetlb compaction interleave; do
+		again $job &
+	done
+	wait
+	untouched || rc=1
+	echo 0 >/proc/sys/kernel/numa_balancing
+	echo 0 >/sys/kernel/mm/ksm/run
+	swapoff /dev/zram0
+	echo 1 >/sys/block/zram0/reset
+	return $rc
+}
+
+run_tests everything_at_once
