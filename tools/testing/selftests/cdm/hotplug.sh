@@ -142,7 +142,7 @@ test_device_without_firmware_node()
 
 	"$CDM_PLUG" add 2 || fail "no device in slot 2" || return
 	first=$(cat $nodes/has_cdm)
-	[[ $first =~ ^[0-9]+$ ]] || fail "no id: '$first' (needs cdm_nodes=1)" || return
+	[[ $first =~ ^[0-9]+$ ]] || fail "no id: '$first' (needs one that cdm_nodes=N reserved)" || return
 	[ "$first" != $nid ] || fail "the firmware's id was handed out" || return
 	untouched || return
 	expect state "$(cat "$(cdm_of "$first")/state")" online || return

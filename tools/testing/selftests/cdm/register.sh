@@ -70,7 +70,7 @@ test_reserved_node_id()
 
 	first=$(ask "register $start $block -1")
 	second=$(ask "register $start $block -1")
-	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first (needs cdm_nodes=1)" || return
+	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first (needs one that cdm_nodes=N reserved)" || return
 	[ "$first" != "ok $nid" ] || fail "the firmware's id was handed out" || return
 	expect "second time" "$second" "$first"
 }
