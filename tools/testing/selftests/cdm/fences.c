@@ -103,6 +103,32 @@ FIXTURE_TEARDOWN(fences)
 	free(self->frames);
 }
 
+/* Into a memory cgroup of its own, to which all of the range is charged */
+static int enter_group(FIXTURE_DATA(fences) *self, const char *group)
+{
+	char path[128], pid[16];
+	int rc = write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (!rc && mkdir(group, 0755))
+		rc = -errno;
+	if (!rc)
+		rc = write_file(path, pid);
+	if (!rc && madvise(self->p, SIZE, MADV_DONTNEED))
+		rc = -errno;
+	memset(self->p, 1, SIZE);
+	return rc ?: read_frames(self->p, self->nr_pages, self->frames);
+}
+
+static int leave_group(const char *group)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return write_file("/sys/fs/cgroup/cgroup.procs", pid) ?: rmdir(group);
+}
+
 TEST_F(fences, madvise_pageout)
 {
 	ASSERT_EQ(swap_on(), 0);
@@ -116,43 +142,26 @@ TEST_F(fences, madvise_pageout)
 TEST_F(fences, memory_reclaim)
 {
 	const char *group = "/sys/fs/cgroup/cdm_reclaim";
-	char path[128], pid[16];
+	char path[128];
 
-	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ASSERT_EQ(mkdir(group, 0755), 0);
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ASSERT_EQ(write_file(path, pid), 0);
-	/* Charged here, unlike what the fixture has */
-	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
-	memset(self->p, 1, SIZE);
-	ASSERT_EQ(read_frames(self->p, self->nr_pages, self->frames), 0);
-
+	ASSERT_EQ(enter_group(self, group), 0);
 	ASSERT_EQ(swap_on(), 0);
 	snprintf(path, sizeof(path), "%s/memory.reclaim", group);
 	write_file(path, "8M");
 	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
 	swap_off();
 	EXPECT_EQ(moved_pages(self), 0);
-	write_file("/sys/fs/cgroup/cgroup.procs", pid);
-	EXPECT_EQ(rmdir(group), 0);
+	EXPECT_EQ(leave_group(group), 0);
 }
 
 TEST_F(fences, memory_numa_stat)
 {
 	const char *group = "/sys/fs/cgroup/cdm_stat";
-	char path[128], pid[16], key[16], line[512] = "", *at;
+	char path[128], key[16], line[512] = "", *at;
 	long bytes = -1;
 	FILE *file;
 
-	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
-	ASSERT_EQ(mkdir(group, 0755), 0);
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	ASSERT_EQ(write_file(path, pid), 0);
-	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
-	memset(self->p, 1, SIZE);
-
+	ASSERT_EQ(enter_group(self, group), 0);
 	snprintf(path, sizeof(path), "%s/memory.numa_stat", group);
 	snprintf(key, sizeof(key), " N%d=", self->nid);
 	file = fopen(path, "r");
@@ -164,8 +173,7 @@ TEST_F(fences, memory_numa_stat)
 	}
 	fclose(file);
 	EXPECT_EQ(bytes, SIZE);
-	write_file("/sys/fs/cgroup/cgroup.procs", pid);
-	EXPECT_EQ(rmdir(group), 0);
+	EXPECT_EQ(leave_group(group), 0);
 }
 
 TEST_F(fences, ksm)

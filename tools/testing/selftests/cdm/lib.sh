@@ -145,6 +145,17 @@ blocks_of()
 	done
 }
 
+# again END COMMAND...: until SECONDS is END. What the kernel refuses meanwhile is its right.
+again()
+{
+	local end=$1
+	shift
+
+	while [ $SECONDS -lt "$end" ]; do
+		"$@"
+	done
+}
+
 # with_child_cpuset COMMAND...: while one cpuset exists somewhere
 with_child_cpuset()
 {

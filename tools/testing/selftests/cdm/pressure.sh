@@ -10,13 +10,6 @@ echo 1 >/proc/sys/vm/drop_caches
 untouched || skip_all "a device node is in use already"
 end=$((SECONDS + ${CDM_PRESSURE_SECONDS:-60}))
 
-again()
-{
-	while [ $SECONDS -lt $end ]; do
-		"$@"
-	done
-}
-
 # Twice the RAM; every page is alike, so that swap in zram takes no RAM
 anonymous()
 {
@@ -48,7 +41,7 @@ test_everything_at_once()
 	echo 1 >/sys/kernel/mm/ksm/run
 	echo 1 >/proc/sys/kernel/numa_balancing
 	for job in anonymous page_cache hugetlb compaction interleave; do
-		again $job &
+		again $end $job &
 	done
 	wait
 	untouched || rc=1

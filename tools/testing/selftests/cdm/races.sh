@@ -12,14 +12,6 @@ nid=$(device_nodes | head -n 1)
 pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
 end=$((SECONDS + ${CDM_RACE_SECONDS:-60}))
 
-# again COMMAND...: until the time is up. What the kernel refuses meanwhile is its right.
-again()
-{
-	while [ $SECONDS -lt $end ]; do
-		"$@"
-	done
-}
-
 whole_device()
 {
 	local state
@@ -68,7 +60,7 @@ test_everybody_at_once()
 
 	rm -f /tmp/cdm_race_lost
 	for job in whole_device single_blocks driver allocations policies; do
-		again $job &
+		again $end $job &
 	done
 	wait
 	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 3 /tmp/cdm_race_lost)"
