@@ -16,7 +16,7 @@ help:
 	@echo '  make clean                remove build/'
 	@echo
 	@echo 'A shell in a virtual machine: scripts/vm --topology seed (scripts/vm --help).'
-	@echo 'What is missing, Debian packages too, is installed. Everything else is in build/.'
+	@echo 'What is missing, Debian packages too, is installed. The rest is in build/ and ccache'"'"'s folder.'
 
 deps:
 	@scripts/deps

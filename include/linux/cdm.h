@@ -36,8 +36,7 @@ enum cdm_online_policy {
  *	neither memory nor CPUs.
  * @fallback: what the FALLBACK list of the node holds
  * @online_policy: who onlines the blocks
- * @caps: CDM_CAP_* that user space is granted. The administrator can take a grant
- *	away, never add one.
+ * @caps: CDM_CAP_* that are granted
  */
 struct cdm_config {
 	u64 start;
