@@ -275,7 +275,7 @@ EXPORT_SYMBOL_GPL(cdm_device_offline);
  * @cdm: the device
  * @rc: the error that they caused
  *
- * Context: Any.
+ * Context: Process context. Takes mem_hotplug_lock.
  */
 void cdm_report_users(struct cdm_device *cdm, int rc)
 {
