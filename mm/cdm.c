@@ -6,7 +6,7 @@
  * gone, so that there is no moment at which its memory is ordinary. While it is tagged,
  * onlining memory sets N_CDM instead of N_MEMORY (mm/memory_hotplug.c), which hides it
  * from everything that places pages by walking N_MEMORY; what its zonelists hold is
- * decided in mm/cdm_zonelist.c.
+ * decided in mm/cdm_zonelist.c, who may name it in mm/cdm_policy.c.
  *
  * Locking: cdm_lock serialises the writers of the masks. Readers take no lock: the
  * allocator and the policy code look at single bits, and a stale bit is the same as
@@ -16,17 +16,17 @@
 #define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/cdm_node.h>
+#include <linux/compaction.h>
 #include <linux/init.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
-#include <linux/mempolicy.h>
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
-#include <linux/oom.h>
-#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
 
 #include "cdm.h"
@@ -39,11 +39,8 @@ nodemask_t cdm_memory_map __read_mostly;
 nodemask_t cdm_fallback_map __read_mostly;
 nodemask_t cdm_listed_map __read_mostly;
 
-/* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
-static nodemask_t cdm_bindable_map __read_mostly;
-
-/* Nodes that were granted CDM_CAP_USER_BIND, whether or not they are being drained */
-static nodemask_t cdm_granted_map;
+nodemask_t cdm_bindable_map __read_mostly;
+nodemask_t cdm_cap_map[CDM_NR_CAPS] __read_mostly;
 
 /* Nodes that the driver core is draining */
 static nodemask_t cdm_draining_map;
@@ -132,7 +129,7 @@ static int is_block_on_node(struct memory_block *mem, void *nid)
  */
 int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 {
-	int rc;
+	int cap, rc;
 
 	if (nid < 0 || nid >= nr_node_ids || !node_possible(nid))
 		return -EINVAL;
@@ -155,10 +152,10 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 
 	if (fallback == CDM_FALLBACK_SYSTEM)
 		node_set(nid, cdm_fallback_map);
-	if (caps & CDM_CAP_USER_BIND) {
-		node_set(nid, cdm_granted_map);
+	for_each_set_bit(cap, &caps, CDM_NR_CAPS)
+		node_set(nid, cdm_cap_map[cap]);
+	if (caps & CDM_CAP_USER_BIND)
 		node_set(nid, cdm_listed_map);
-	}
 	node_set(nid, cdm_node_map);
 	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
@@ -175,6 +172,8 @@ EXPORT_SYMBOL_GPL(cdm_node_tag);
  */
 int cdm_node_untag(int nid)
 {
+	int cap;
+
 	guard(mutex)(&cdm_lock);
 
 	if (!node_isset(nid, cdm_node_map))
@@ -187,7 +186,8 @@ int cdm_node_untag(int nid)
 	}
 	node_clear(nid, cdm_bindable_map);
 	node_clear(nid, cdm_listed_map);
-	node_clear(nid, cdm_granted_map);
+	for (cap = 0; cap < CDM_NR_CAPS; cap++)
+		node_clear(nid, cdm_cap_map[cap]);
 	node_clear(nid, cdm_draining_map);
 	node_clear(nid, cdm_fallback_map);
 	node_clear(nid, cdm_node_map);
@@ -229,13 +229,41 @@ static void cdm_update_bindable(int nid)
 /* Put the node into the explicit lists or take it out; then all of them are composed anew */
 static void cdm_relist(int nid, bool leaving)
 {
-	if (node_isset(nid, cdm_granted_map) && !node_isset(nid, cdm_draining_map) && !leaving)
+	if (cdm_node_may(nid, CDM_CAP_USER_BIND) && !node_isset(nid, cdm_draining_map) && !leaving)
 		node_set(nid, cdm_listed_map);
 	else
 		node_clear(nid, cdm_listed_map);
 	cdm_update_bindable(nid);
 	build_all_zonelists(NULL);
 }
+
+/**
+ * cdm_node_revoke() - take capabilities away from a node
+ * @nid: a tagged node
+ * @caps: CDM_CAP_* that its memory takes no part in from here on
+ *
+ * Pages stay where they are. Without CDM_CAP_USER_BIND, later faults under a policy that
+ * names only this node follow the default policy.
+ *
+ * Context: Process context. Takes cdm_lock and mem_hotplug_lock.
+ */
+void cdm_node_revoke(int nid, unsigned long caps)
+{
+	int cap;
+
+	guard(mutex)(&cdm_lock);
+
+	mem_hotplug_begin();
+	for_each_set_bit(cap, &caps, CDM_NR_CAPS)
+		node_clear(nid, cdm_cap_map[cap]);
+	if (caps & CDM_CAP_RECLAIM)
+		kswapd_stop(nid);
+	if (caps & CDM_CAP_COMPACTION)
+		kcompactd_stop(nid);
+	cdm_relist(nid, false);
+	mem_hotplug_done();
+}
+EXPORT_SYMBOL_GPL(cdm_node_revoke);
 
 /*
  * Before a block is isolated, whoever asks for it: if it is the last of a node, nobody can
@@ -301,9 +329,21 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 	return NOTIFY_OK;
 }
 
+/* The image would be of RAM only, and the device's state is its driver's business */
+static int cdm_pm_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	if (action != PM_HIBERNATION_PREPARE || nodes_empty(node_states[N_CDM]))
+		return NOTIFY_DONE;
+	pr_info("no hibernation while device memory is online on nodes %*pbl\n",
+		nodemask_pr_args(&node_states[N_CDM]));
+	return notifier_from_errno(-EBUSY);
+}
+
 static int __init cdm_init(void)
 {
-	return hotplug_memory_notifier(cdm_memory_notify, DEFAULT_CALLBACK_PRI);
+	pm_notifier(cdm_pm_notify, 0);
+	/* Ahead of cpusets, which look at the masks that this one keeps */
+	return hotplug_memory_notifier(cdm_memory_notify, CPUSET_CALLBACK_PRI + 1);
 }
 core_initcall(cdm_init);
 
@@ -332,77 +372,6 @@ void cdm_node_set_draining(int nid, bool draining)
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_draining);
 
-bool __cdm_node_bindable(int nid)
-{
-	return node_isset(nid, cdm_bindable_map);
-}
-
-bool __cdm_nodes_bindable(const nodemask_t *nodes)
-{
-	return nodes_intersects(*nodes, cdm_bindable_map);
-}
-
-/*
- * @nodes is what the policy would hold without us, @asked what the user named. Only a
- * bind policy may name CDM nodes, and only by number.
- */
-void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes, const nodemask_t *asked)
-{
-	nodemask_t granted;
-
-	if (pol->mode != MPOL_BIND || (pol->flags & MPOL_F_RELATIVE_NODES))
-		return;
-
-	nodes_and(granted, *asked, cdm_bindable_map);
-	nodes_or(*nodes, *nodes, granted);
-}
-
-/* @nodes is what a changed cpuset makes of the policy: what it had of CDM, it keeps */
-void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes)
-{
-	nodemask_t had;
-
-	nodes_and(had, pol->nodes, cdm_node_map);
-	nodes_or(*nodes, *nodes, had);
-}
-
-/* The policy is the task's own: nobody else replaces it */
-bool __cdm_task_is_bound(void)
-{
-	const struct mempolicy *pol = in_task() ? current->mempolicy : NULL;
-
-	return pol && pol->mode == MPOL_BIND && nodes_intersects(pol->nodes, cdm_node_map);
-}
-
-/**
- * cdm_filemap_alloc_folio() - page cache for a task that is bound to a CDM node
- * @gfp: as for filemap_alloc_folio()
- * @order: likewise
- *
- * Context: Process context, a task for which cdm_task_is_bound().
- * Return: a folio on one of the RAM nodes of the task's policy, or on any if it names
- * none; NULL when there is no memory.
- */
-struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
-{
-	nodemask_t ram = current->mempolicy->nodes;
-
-	cdm_clear_nodes(&ram);
-	return __folio_alloc(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
-}
-
-/*
- * Whatever others have on the device is theirs by name, too; and every task without a bind
- * policy of its own would count as one that may have something there.
- */
-bool __cdm_oom_choose(struct oom_control *oc)
-{
-	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
-		return false;
-	oc->chosen = get_task_struct(current);
-	return true;
-}
-
 unsigned long __cdm_nr_free_pages(void)
 {
 	unsigned long pages = 0;
@@ -424,6 +393,33 @@ void cdm_report_meminfo(struct seq_file *m)
 	seq_printf(m, "CdmTotal:       %8lu kB\n", managed << (PAGE_SHIFT - 10));
 	seq_printf(m, "CdmFree:        %8lu kB\n", cdm_nr_free_pages() << (PAGE_SHIFT - 10));
 }
+
+/**
+ * cdm_node_make_room() - let mm free memory of a node, as far as it may
+ * @nid: a tagged node
+ * @order: 2^order contiguous pages are wanted, 0 to MAX_PAGE_ORDER
+ *
+ * Reclaims and compacts by what the node was granted; never another node, and without the
+ * OOM killer.
+ *
+ * Context: Process context, may sleep, not within reclaim of its own.
+ * Return: whether there was that much free at a moment; it may be somebody else's by now.
+ */
+bool cdm_node_make_room(int nid, unsigned int order)
+{
+	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_RETRY_MAYFAIL |
+			  __GFP_NOWARN;
+	nodemask_t nodes = nodemask_of_node(nid);
+	struct page *page;
+
+	if (!cdm_node_may(nid, CDM_CAP_RECLAIM) && !cdm_node_may(nid, CDM_CAP_COMPACTION))
+		return false;
+	page = __alloc_pages(gfp, order, nid, &nodes);
+	if (page)
+		__free_pages(page, order);
+	return page;
+}
+EXPORT_SYMBOL_GPL(cdm_node_make_room);
 
 /* Free pages on the CPUs' lists, which go away with the zone's last page */
 static unsigned long cdm_pcp_pages(struct zone *zone)

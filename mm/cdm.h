@@ -11,6 +11,9 @@ extern nodemask_t cdm_fallback_map;
 /* Nodes whose zones are in the explicit lists: granted to user space, and not being drained */
 extern nodemask_t cdm_listed_map;
 
+/* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
+extern nodemask_t cdm_bindable_map;
+
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);
 

@@ -24,6 +24,7 @@
 
 #include <linux/cdm_node.h>
 #include <linux/debugfs.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/seq_file.h>
@@ -190,6 +191,14 @@ fail:
 struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
 {
 	if ((gfp & __GFP_THISNODE) || !cdm_nodes_bindable(nodemask))
+		return node_zonelist(nid, gfp);
+	return READ_ONCE(cdm_explicit_lists)[nid];
+}
+
+/* FALLBACK has no CDM node; where one was granted to reclaim, cgroups' pages are there, too */
+struct zonelist *__cdm_reclaim_zonelist(int nid, gfp_t gfp)
+{
+	if (!nodes_intersects(cdm_cap_map[ilog2(CDM_CAP_RECLAIM)], cdm_listed_map))
 		return node_zonelist(nid, gfp);
 	return READ_ONCE(cdm_explicit_lists)[nid];
 }

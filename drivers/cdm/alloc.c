@@ -21,7 +21,7 @@
 
 /*
  * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
- * reclaim bit: a device's memory is not paged, and a failure is the driver's to handle.
+ * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
  * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
  */
 #define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
@@ -44,6 +44,25 @@ static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int or
 	return page;
 }
 
+/* How often mm is asked to free memory, where it was granted to: others take some of it */
+#define CDM_ALLOC_ATTEMPTS 3
+
+/* Give what lies idle on the CPUs' lists another chance, then what mm may free */
+static struct page *alloc_harder(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
+{
+	struct page *page = NULL;
+	int i;
+
+	if (cdm_node_drain_pcp(cdm->config.nid))
+		page = try_alloc(cdm, gfp, order);
+	for (i = 0; !page && i < CDM_ALLOC_ATTEMPTS; i++) {
+		if (cdm_state(cdm) != CDM_ONLINE || !cdm_node_make_room(cdm->config.nid, order))
+			break;
+		page = try_alloc(cdm, gfp, order);
+	}
+	return page;
+}
+
 /**
  * cdm_alloc_pages() - allocate pages on a device
  * @cdm: the device
@@ -52,8 +71,10 @@ static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int or
  *	faster, and until then no user may see them. CDM_ALLOC_ATOMIC where the caller
  *	cannot sleep: what lies on other CPUs' free lists is then out of reach.
  *
- * Neither falls back to another node, nor reclaims, nor wakes the OOM killer. The
- * calling task's cpuset and memory policy do not matter.
+ * Neither falls back to another node nor wakes the OOM killer. Reclaims and compacts on the
+ * device alone, and only where its driver granted %CDM_CAP_RECLAIM or %CDM_CAP_COMPACTION:
+ * then the caller must hold no lock that reclaim could want. The calling task's cpuset and
+ * memory policy do not matter.
  *
  * Context: Process context, may sleep; any context but NMI with CDM_ALLOC_ATOMIC.
  * Return: pages on the device's node; NULL when it has none left, is not online or is
@@ -72,9 +93,8 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 		gfp |= __GFP_ZERO;
 
 	page = try_alloc(cdm, gfp, order);
-	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE &&
-	    cdm_node_drain_pcp(cdm->config.nid))
-		page = try_alloc(cdm, gfp, order);
+	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE)
+		page = alloc_harder(cdm, gfp, order);
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);

@@ -34,7 +34,7 @@ enum cdm_state {
  * @mgid: id of the memory group
  * @nb: sees blocks go online and offline, whoever does it
  * @lock: serialises what drivers and administrators ask for; protects @draining,
- *	@removed, @abandoned and @config.fallback. Outside of device_hotplug_lock and
+ *	@removed, @abandoned, @config.fallback and @config.caps. Outside of device_hotplug_lock and
  *	mem_hotplug_lock, and so never taken in @nb.
  * @draining: pages are being moved away; read without a lock
  * @removed: the memory has gone; read without a lock

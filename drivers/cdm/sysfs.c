@@ -3,9 +3,12 @@
  * Coherent device memory: /sys/class/cdm/cdmN/, one value a file.
  * Documented in Documentation/ABI/testing/sysfs-class-cdm.
  */
+#include <linux/bitops.h>
 #include <linux/cdm_node.h>
 #include <linux/device.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "cdm_core.h"
@@ -20,6 +23,10 @@ static const char * const state_names[] = {
 static const char * const fallback_names[] = {
 	[CDM_FALLBACK_NONE] = "none",
 	[CDM_FALLBACK_SYSTEM] = "system",
+};
+
+static const char * const cap_names[CDM_NR_CAPS] = {
+	"user_bind", "reclaim", "compaction", "thp_collapse",	/* in the order of CDM_CAP_* */
 };
 
 static const char * const online_policy_names[] = {
@@ -48,10 +55,58 @@ static DEVICE_ATTR_RO(online_size);
 
 static ssize_t capabilities_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n",
-			  to_cdm_device(dev)->config.caps & CDM_CAP_USER_BIND ? "user_bind" : "");
+	unsigned long caps = READ_ONCE(to_cdm_device(dev)->config.caps);
+	ssize_t len = 0;
+	int cap;
+
+	for_each_set_bit(cap, &caps, CDM_NR_CAPS)
+		len += sysfs_emit_at(buf, len, "%s%s", len ? " " : "", cap_names[cap]);
+	return len + sysfs_emit_at(buf, len, "\n");
 }
-static DEVICE_ATTR_RO(capabilities);
+
+/* Words in any order to a set of capabilities; -EINVAL for a word that is none */
+static int parse_caps(char *words, unsigned long *caps)
+{
+	char *word;
+	int cap;
+
+	*caps = 0;
+	while ((word = strsep(&words, " \n"))) {
+		if (!*word)
+			continue;
+		cap = match_string(cap_names, CDM_NR_CAPS, word);
+		if (cap < 0)
+			return -EINVAL;
+		*caps |= BIT(cap);
+	}
+	return 0;
+}
+
+/* What is to be left: a capability that the driver did not grant cannot be had */
+static ssize_t capabilities_store(struct device *dev, struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	struct cdm_device *cdm = to_cdm_device(dev);
+	char *words __free(kfree) = kstrdup(buf, GFP_KERNEL);
+	unsigned long caps;
+	int rc;
+
+	if (!words)
+		return -ENOMEM;
+	rc = parse_caps(words, &caps);
+	if (rc)
+		return rc;
+
+	guard(mutex)(&cdm->lock);
+	if (cdm->removed)
+		return -ENODEV;
+	if (caps & ~cdm->config.caps)
+		return -EPERM;
+	cdm_node_revoke(cdm->config.nid, cdm->config.caps & ~caps);
+	WRITE_ONCE(cdm->config.caps, caps);
+	return count;
+}
+static DEVICE_ATTR_RW(capabilities);
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {

@@ -15,9 +15,22 @@
 #include <linux/nodemask.h>
 #include <linux/types.h>
 
+struct cpuset;
 struct mempolicy;
 struct oom_control;
 struct seq_file;
+struct task_struct;
+
+/*
+ * What a device's memory takes part in beside explicit allocation by its driver. Granted
+ * by the driver at registration; the administrator can take a grant away.
+ */
+#define CDM_CAP_USER_BIND	BIT(0)	/* policies may bind to the node, move_pages name it */
+#define CDM_CAP_RECLAIM		BIT(1)	/* kswapd, direct and memcg reclaim, MADV_PAGEOUT */
+#define CDM_CAP_COMPACTION	BIT(2)	/* kcompactd, direct compaction, and by request */
+#define CDM_CAP_THP_COLLAPSE	BIT(3)	/* khugepaged, MADV_COLLAPSE */
+#define CDM_NR_CAPS		4
+#define CDM_CAPS_ALL		(BIT(CDM_NR_CAPS) - 1)
 
 #ifdef CONFIG_CDM
 
@@ -31,6 +44,14 @@ extern nodemask_t cdm_node_map;
 static inline bool node_is_cdm(int nid)
 {
 	return static_branch_unlikely(&cdm_key) && node_isset(nid, cdm_node_map);
+}
+
+extern nodemask_t cdm_cap_map[CDM_NR_CAPS];
+
+/* May mm do with @nid's memory what @cap stands for? With system RAM it may. */
+static inline bool cdm_node_may(int nid, unsigned long cap)
+{
+	return !node_is_cdm(nid) || node_isset(nid, cdm_cap_map[__ffs(cap)]);
 }
 
 /* The state that a node has while it has memory online */
@@ -75,6 +96,16 @@ static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t
 	return node_zonelist(nid, gfp);
 }
 
+struct zonelist *__cdm_reclaim_zonelist(int nid, gfp_t gfp);
+
+/* The list whose nodes a memory cgroup's reclaim goes through */
+static inline struct zonelist *cdm_reclaim_zonelist(int nid, gfp_t gfp)
+{
+	if (static_branch_unlikely(&cdm_key))
+		return __cdm_reclaim_zonelist(nid, gfp);
+	return node_zonelist(nid, gfp);
+}
+
 /* The list to go on with when the nodemask has been dropped */
 static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 {
@@ -88,6 +119,15 @@ static inline void cdm_clear_nodes(nodemask_t *nodes)
 {
 	if (static_branch_unlikely(&cdm_key))
 		nodes_andnot(*nodes, *nodes, cdm_node_map);
+}
+
+/* What @nodes has of system RAM */
+static inline nodemask_t cdm_ram_nodes(const nodemask_t *nodes)
+{
+	nodemask_t ram = *nodes;
+
+	cdm_clear_nodes(&ram);
+	return ram;
 }
 
 bool __cdm_node_bindable(int nid);
@@ -105,12 +145,41 @@ static inline bool cdm_node_bindable(int nid)
 	return static_branch_unlikely(&cdm_key) && __cdm_node_bindable(nid);
 }
 
+/* kernel/cgroup/cpuset-cdm.c */
+bool cpuset_cdm_sync(void);
+bool cpuset_cdm_is_restricted(struct task_struct *task);
+void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems);
+bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top);
+bool cpuset_cdm_is_subset(const struct cpuset *p, const struct cpuset *q);
+
+nodemask_t cdm_mems_allowed(struct task_struct *task);
+
+bool __cdm_policy_is_valid(const nodemask_t *nodes);
+
+/* Has a policy's @nodes any that the calling task, whose cpuset has @mems, can use? */
+static inline bool cdm_policy_is_valid(const nodemask_t *nodes, const nodemask_t *mems)
+{
+	if (static_branch_unlikely(&cdm_key))
+		return __cdm_policy_is_valid(nodes);
+	return nodes_intersects(*nodes, *mems);
+}
+
+bool __cdm_node_allowed(gfp_t gfp);
+
+/* Is @nid a CDM node that the calling task's cpuset does not keep it from? */
+static inline bool cdm_node_allowed(int nid, gfp_t gfp)
+{
+	return node_is_cdm(nid) && __cdm_node_allowed(gfp);
+}
+
+bool __cdm_leads_own_list(int nid);
+
 /* Would an allocation with these arguments get memory of a CDM node? */
 static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
 {
-	if (gfp & __GFP_THISNODE)
-		return node_is_cdm(nid);
-	return nodemask && cdm_nodes_bindable(nodemask);
+	if (node_is_cdm(nid) && ((gfp & __GFP_THISNODE) || __cdm_leads_own_list(nid)))
+		return true;
+	return !(gfp & __GFP_THISNODE) && nodemask && cdm_nodes_bindable(nodemask);
 }
 
 bool __cdm_oom_choose(struct oom_control *oc);
@@ -119,6 +188,22 @@ bool __cdm_oom_choose(struct oom_control *oc);
 static inline bool cdm_oom_choose(struct oom_control *oc)
 {
 	return static_branch_unlikely(&cdm_key) && __cdm_oom_choose(oc);
+}
+
+long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task);
+
+/* Pages that @task has and that killing it for want of RAM would not give back */
+static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_oom_discount(oc, task) : 0;
+}
+
+bool __cdm_names_device(const struct mempolicy *pol);
+
+/* Does a policy, if there is one, name a CDM node? */
+static inline bool cdm_names_device(const struct mempolicy *pol)
+{
+	return static_branch_unlikely(&cdm_key) && pol && __cdm_names_device(pol);
 }
 
 bool __cdm_task_is_bound(void);
@@ -160,6 +245,7 @@ static inline bool node_has_memory(int nid)
 #else /* CONFIG_CDM */
 
 static inline bool node_is_cdm(int nid) { return false; }
+static inline bool cdm_node_may(int nid, unsigned long cap) { return true; }
 static inline enum node_states node_memory_state(int nid) { return N_MEMORY; }
 static inline bool cdm_may_add_memory(int nid) { return true; }
 DEFINE_CLASS(cdm_offlining, int, (void)_T, nid, int nid)
@@ -171,13 +257,33 @@ static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t
 	return node_zonelist(nid, gfp);
 }
 
+static inline struct zonelist *cdm_reclaim_zonelist(int nid, gfp_t gfp)
+{
+	return node_zonelist(nid, gfp);
+}
+
 static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 {
 	return zonelist;
 }
 
 static inline void cdm_clear_nodes(nodemask_t *nodes) { }
-static inline bool cdm_nodes_bindable(const nodemask_t *nodes) { return false; }
+static inline nodemask_t cdm_ram_nodes(const nodemask_t *nodes) { return *nodes; }
+static inline bool cpuset_cdm_sync(void) { return false; }
+static inline void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems) { }
+static inline bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top)
+{
+	return nodes_subset(*mems, *top);
+}
+
+#define cpuset_cdm_is_subset(p, q) nodes_subset((p)->mems_allowed, (q)->mems_allowed)
+#define cdm_mems_allowed(task) cpuset_mems_allowed(task)
+static inline bool cdm_policy_is_valid(const nodemask_t *nodes, const nodemask_t *mems)
+{
+	return nodes_intersects(*nodes, *mems);
+}
+
+static inline bool cdm_node_allowed(int nid, gfp_t gfp) { return false; }
 static inline bool cdm_node_bindable(int nid) { return false; }
 static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
 {
@@ -185,6 +291,12 @@ static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodema
 }
 
 static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
+static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
+{
+	return 0;
+}
+
+static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_task_is_bound(void) { return false; }
 static inline struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
 {
@@ -218,15 +330,13 @@ enum cdm_fallback {
 	CDM_FALLBACK_SYSTEM,
 };
 
-/* What a driver may grant at registration. */
-#define CDM_CAP_USER_BIND	BIT(0)	/* policies may bind to the node, move_pages name it */
-#define CDM_CAPS_ALL		CDM_CAP_USER_BIND
-
 int cdm_node_reserve(const char *owner);
 int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps);
 int cdm_node_untag(int nid);
 void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
 void cdm_node_set_draining(int nid, bool draining);
+void cdm_node_revoke(int nid, unsigned long caps);
+bool cdm_node_make_room(int nid, unsigned int order);
 unsigned long cdm_node_used_pages(int nid);
 bool cdm_node_drain_pcp(int nid);
 

@@ -6,7 +6,7 @@
  *
  *   alloc NODE ORDER COUNT		ok PAGES_ON_NODE PAGES_ELSEWHERE
  *   free				ok
- *   register START SIZE NODE [MANUAL]	ok NODE
+ *   register START SIZE NODE [POLICY [CAPS]]	ok NODE; POLICY 1 is manual, CAPS a mask (1)
  *   unregister | remove		ok
  */
 #include <inttypes.h>
@@ -45,9 +45,9 @@ static void do_register(const char *args)
 	struct cdm_test_register req = { .caps = 1 };
 	uint64_t start, size;
 
-	if (sscanf(args, "%" SCNi64 " %" SCNi64 " %d %u", &start, &size, &req.nid,
-		   &req.online_policy) < 3) {
-		puts("error: register START SIZE NODE [POLICY]");
+	if (sscanf(args, "%" SCNi64 " %" SCNi64 " %d %u %i", &start, &size, &req.nid,
+		   &req.online_policy, &req.caps) < 3) {
+		puts("error: register START SIZE NODE [POLICY [CAPS]]");
 		return;
 	}
 	req.start = start;

@@ -5,7 +5,6 @@
  */
 #include <sched.h>
 #include <signal.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -28,23 +27,6 @@ FIXTURE(fences) {
 
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
 
-/* The physical page of each page of a range: moving a page within a node shows, too */
-static int read_frames(char *start, long nr, uint64_t *frames)
-{
-	long page_size = sysconf(_SC_PAGESIZE), i;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	ssize_t got;
-
-	if (fd < 0)
-		return -errno;
-	got = pread(fd, frames, nr * sizeof(*frames),
-		    (uintptr_t)start / page_size * sizeof(*frames));
-	close(fd);
-	for (i = 0; i < nr; i++)
-		frames[i] &= (1ULL << 55) - 1;
-	return got == nr * (ssize_t)sizeof(*frames) ? 0 : -EIO;
-}
-
 /* Pages that are not where they were when the fixture was set up */
 static long moved_pages(FIXTURE_DATA(fences) *self)
 {
@@ -57,19 +39,6 @@ static long moved_pages(FIXTURE_DATA(fences) *self)
 		moved += now[i] != self->frames[i];
 	free(now);
 	return moved;
-}
-
-static int swap_on(void)
-{
-	if (write_file("/sys/block/zram0/disksize", "256M"))
-		return -1;
-	return system("mkswap /dev/zram0 >/dev/null") ?: swapon("/dev/zram0", 0);
-}
-
-static void swap_off(void)
-{
-	swapoff("/dev/zram0");
-	write_file("/sys/block/zram0/reset", "1");
 }
 
 FIXTURE_SETUP(fences)

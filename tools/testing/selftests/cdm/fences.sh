@@ -82,5 +82,114 @@ test_pagetypeinfo_shows_it()
 	[ "$(grep -c "Node *$nid, zone *Movable" /proc/pagetypeinfo)" -ge 6 ]
 }
 
+# Neither a thread to reclaim from it nor one to compact it, which proactive compaction needs
+test_no_background_threads()
+{
+	local rc=0 node name
+
+	for node in $(device_nodes); do
+		for name in kswapd kcompactd; do
+			expect "threads $name$node" "$(pgrep -cx "$name$node")" 0 || rc=1
+		done
+	done
+	return $rc
+}
+
+test_no_memory_tier()
+{
+	local list tier rc=0
+
+	for tier in /sys/devices/virtual/memory_tiering/memory_tier*; do
+		list=$(list_nodes "$(cat "$tier/nodelist")")
+		expect "${tier##*/} has node $nid" "$(grep -cx "$nid" <<<"$list")" 0 || rc=1
+	done
+	return $rc
+}
+
+# The file that ages and evicts generations of one node by request
+test_lru_gen_by_request()
+{
+	expect "eviction" "$(write "- 1 $nid 0 0 100" /sys/kernel/debug/lru_gen)" EINVAL
+}
+
+# tmpfs files are not bound to a device by who mounts the file system
+test_tmpfs_mpol_bind()
+{
+	local dir rc=0
+
+	dir=$(mktemp -d)
+	mount -t tmpfs -o "mpol=bind:$nid" cdm_tmpfs "$dir" 2>/dev/null
+	expect "mount's exit status" $? 32 || { umount "$dir"; rc=1; }
+	rmdir "$dir"
+	return $rc
+}
+
+test_no_hibernation()
+{
+	expect "hibernation" "$(write disk /sys/power/state)" EBUSY
+}
+
+test_kcore_has_it()
+{
+	local block start
+
+	block=$(blocks_of "$nid" | head -n 1)
+	start=$((0x$(cat "$block/phys_index") * 0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	readelf -lW /proc/kcore 2>/dev/null | awk -v start=$start '
+		$1 == "LOAD" && strtonum($4) <= start && start < strtonum($4) + strtonum($6) { found++ }
+		END { exit !found }'
+}
+
+# damon ACTION START END TARGET: apply an action to a physical range for some seconds; says
+# how many regions it was tried on
+damon()
+{
+	local kdamond=/sys/kernel/mm/damon/admin/kdamonds context scheme
+
+	echo 1 >$kdamond/nr_kdamonds
+	kdamond=$kdamond/0
+	echo 1 >$kdamond/contexts/nr_contexts
+	context=$kdamond/contexts/0
+	echo paddr >$context/operations
+	echo 1 >$context/targets/nr_targets
+	echo 1 >$context/targets/0/regions/nr_regions
+	echo "$2" >$context/targets/0/regions/0/start
+	echo "$3" >$context/targets/0/regions/0/end
+	echo 1 >$context/schemes/nr_schemes
+	scheme=$context/schemes/0
+	echo "$1" >$scheme/action
+	echo "$4" >$scheme/target_nid
+	echo 1000000000 >$scheme/access_pattern/sz/max
+	echo 1000 >$scheme/access_pattern/nr_accesses/max
+	echo 1000000 >$scheme/access_pattern/age/max
+	echo on >$kdamond/state
+	sleep 6
+	echo update_schemes_stats >$kdamond/state
+	cat $scheme/stats/nr_tried
+	echo off >$kdamond/state
+	echo 0 >/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds
+}
+
+# What DAMON finds cold on the device stays there; nothing is sent there either
+test_damon()
+{
+	local bytes first rc=0
+
+	bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * bytes))
+	start_tool "$here/hold" "$nid" 32
+	expect "before" "$(listen)" "bound 8192" || rc=1
+	[ "$(damon migrate_cold $first $((first + 4 * bytes)) 0)" -gt 0 ] ||
+		fail "DAMON did nothing" || rc=1
+	[[ $(tell go) =~ ^kept\ 8192\ wrong\ 0 ]] || fail "pages were pulled off" || rc=1
+	stop_tool || rc=1
+	echo 1 >/proc/sys/vm/drop_caches
+	[ "$(damon migrate_cold $((bytes * 2)) $((bytes * 6)) "$nid")" -gt 0 ] ||
+		fail "DAMON did nothing" || rc=1
+	untouched && return $rc
+}
+
 run_tests page_cache_of_a_bound_task hugetlb_file_of_the_node \
-	hugetlb_pool_of_a_bound_task dirty_limit memfree_without_device pagetypeinfo_shows_it
+	hugetlb_pool_of_a_bound_task dirty_limit memfree_without_device pagetypeinfo_shows_it \
+	no_background_threads no_memory_tier lru_gen_by_request tmpfs_mpol_bind no_hibernation \
+	kcore_has_it damon

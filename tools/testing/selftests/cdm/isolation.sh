@@ -37,15 +37,45 @@ test_anonymous_hog()
 {
 	local mib rc=0
 
-	echo 1G >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null &&
-		swapon /dev/zram0 || fail "no swap" || return
+	swap_on 1G || return
 	mib=$(($(ram_free_mib) * 110 / 100))
 	start_tool env HOG_READY=1 "$here/hog" $mib
 	expect hog "$(listen)" ready || rc=1
 	untouched || rc=1
 	stop_tool || rc=1
-	swapoff /dev/zram0
-	echo 1 >/sys/block/zram0/reset
+	swap_off
+	return $rc
+}
+
+test_anonymous_hog_with_demotion()
+{
+	local rc=0
+
+	echo true >/sys/kernel/mm/numa/demotion_enabled
+	test_anonymous_hog || rc=1
+	echo false >/sys/kernel/mm/numa/demotion_enabled
+	return $rc
+}
+
+# A block of RAM that goes offline while RAM is full: its pages go to swap
+test_offlining_of_ram()
+{
+	local mib block rc=1
+
+	swap_on 1G || return
+	mib=$(($(ram_free_mib) * 95 / 100))
+	start_tool env HOG_READY=1 "$here/hog" $mib
+	expect hog "$(listen)" ready || { stop_tool; swap_off; return 1; }
+	for block in $(blocks_of 1 | sort -V -r); do
+		timeout 20 bash -c "echo offline >$block/state" 2>/dev/null || continue
+		rc=0
+		break
+	done
+	[ $rc = 0 ] || fail "no block of node 1 could be taken offline"
+	untouched || rc=1
+	stop_tool || rc=1
+	[ "$(cat "$block/state")" = online ] || echo online >"$block/state" || rc=1
+	swap_off
 	return $rc
 }
 
@@ -104,5 +134,5 @@ test_all_of_it_beside_a_cpuset()
 	with_child_cpuset test_interleave_all && with_child_cpuset test_hugetlb_pool
 }
 
-run_tests anonymous_hog page_cache interleave_all hugetlb_pool tmpfs \
+run_tests anonymous_hog anonymous_hog_with_demotion offlining_of_ram page_cache interleave_all hugetlb_pool tmpfs \
 	all_of_it_beside_a_cpuset

@@ -156,6 +156,19 @@ again()
 	done
 }
 
+# swap_on SIZE, swap_off: swap that takes next to nothing of RAM where every page is alike
+swap_on()
+{
+	echo "$1" >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null &&
+		swapon /dev/zram0 || fail "no swap"
+}
+
+swap_off()
+{
+	swapoff /dev/zram0
+	echo 1 >/sys/block/zram0/reset
+}
+
 # with_child_cpuset COMMAND...: while one cpuset exists somewhere
 with_child_cpuset()
 {

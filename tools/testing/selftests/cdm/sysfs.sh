@@ -155,6 +155,43 @@ test_drain_gives_up_on_a_pinned_page()
 	test_files && return $rc
 }
 
+# Where a device's pages go when it leaves: to RAM, and not to its neighbours
+test_offline_spares_other_devices()
+{
+	local rc=0 other
+
+	start_tool "$here/hold" "$nid" 64
+	expect "before" "$(listen)" "bound 16384" || rc=1
+	expect "offline" "$(write offline "$cdm/state")" ok || rc=1
+	for other in $(device_nodes); do
+		expect "pages on node $other" "$(used_pages "$other")" 0 || rc=1
+	done
+	expect "the task" "$(tell go)" "kept 0 wrong 0 fresh 0" || rc=1
+	stop_tool || rc=1
+	expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
+	test_files && return $rc
+}
+
+# Tasks that touch fresh bound memory all the time, while the device goes and comes back
+test_drain_under_faulting_tasks()
+{
+	local rc=0 pids=() pid end=$((SECONDS + 12))
+
+	for _ in 1 2 3; do
+		again $end numactl -a --membind="$nid" "$here/hog" 24 &
+		pids+=($!)
+	done
+	while [ $SECONDS -lt $end ]; do
+		expect "offline" "$(write offline "$cdm/state")" ok || rc=1
+		expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || rc=1
+	done
+	expect "kills" "$(dmesg | grep -c 'Killed process.*(hog)')" 0 || rc=1
+	test_files && return $rc
+} 2>/dev/null
+
 run_tests node_states not_system_memory files bad_values online_and_offline_are_idempotent \
 	blocks_are_movable_only first_block_refuses_kernel_zone failed_changes_are_undone \
-	drain_gives_up_on_a_pinned_page
+	drain_gives_up_on_a_pinned_page offline_spares_other_devices drain_under_faulting_tasks

@@ -5,15 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
 #include <numa.h>
 #include <numaif.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #define MIB		(1UL << 20)
@@ -114,6 +117,56 @@ static inline int write_file(const char *path, const char *text)
 		return -errno;
 	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
 	close(fd);
+	return rc;
+}
+
+/* The physical page of each page of a range: moving a page within a node shows, too */
+static inline int read_frames(char *start, long nr, uint64_t *frames)
+{
+	long page_size = sysconf(_SC_PAGESIZE), i;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	ssize_t got;
+
+	if (fd < 0)
+		return -errno;
+	got = pread(fd, frames, nr * sizeof(*frames),
+		    (uintptr_t)start / page_size * sizeof(*frames));
+	close(fd);
+	for (i = 0; i < nr; i++)
+		frames[i] &= (1ULL << 55) - 1;
+	return got == nr * (ssize_t)sizeof(*frames) ? 0 : -EIO;
+}
+
+/* 256 MiB of swap that takes RAM only for what is in it */
+static inline int swap_on(void)
+{
+	if (write_file("/sys/block/zram0/disksize", "256M"))
+		return -1;
+	return system("mkswap /dev/zram0 >/dev/null") ?: swapon("/dev/zram0", 0);
+}
+
+static inline void swap_off(void)
+{
+	swapoff("/dev/zram0");
+	write_file("/sys/block/zram0/reset", "1");
+}
+
+/* A file of the device whose memory node @nid is, in @path; 0, or a negative errno */
+static inline int device_file(int nid, const char *name, char *path, size_t size)
+{
+	int i, rc = -ENODEV;
+	glob_t found;
+
+	if (glob("/sys/class/cdm/*", 0, NULL, &found))
+		return -ENODEV;
+	for (i = 0; i < found.gl_pathc && rc; i++) {
+		snprintf(path, size, "%s/node", found.gl_pathv[i]);
+		if (read_value(path, "") != nid)
+			continue;
+		snprintf(path, size, "%s/%s", found.gl_pathv[i], name);
+		rc = 0;
+	}
+	globfree(&found);
 	return rc;
 }
 

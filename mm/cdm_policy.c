@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: who may name a CDM node, and what follows from having named it.
+ *
+ * A policy is checked when it is set, and again with each allocation under it, because a
+ * device may be drained, a capability taken away and a cpuset changed meanwhile: then the
+ * policy behaves as the default one, and comes to life again with the node.
+ */
+#include <linux/cdm_node.h>
+#include <linux/cpuset.h>
+#include <linux/mempolicy.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/pagewalk.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+
+#include "cdm.h"
+#include "internal.h"
+
+bool __cdm_node_bindable(int nid)
+{
+	return node_isset(nid, cdm_bindable_map);
+}
+
+bool __cdm_nodes_bindable(const nodemask_t *nodes)
+{
+	return nodes_intersects(*nodes, cdm_bindable_map);
+}
+
+bool __cdm_leads_own_list(int nid)
+{
+	return node_isset(nid, cdm_fallback_map);
+}
+
+/* The CDM nodes that may be bound to and that @task's cpuset, if there is one, has in @mems */
+static nodemask_t nodes_open_to(struct task_struct *task, const nodemask_t *mems)
+{
+	nodemask_t nodes = cdm_bindable_map;
+
+	if (cpusets_enabled() && cpuset_cdm_is_restricted(task))
+		nodes_and(nodes, nodes, *mems);
+	return nodes;
+}
+
+/* What cpuset_mems_allowed() says of RAM, and the CDM nodes that @task may name */
+nodemask_t cdm_mems_allowed(struct task_struct *task)
+{
+	nodemask_t mems = cpuset_mems_allowed(task), open = nodes_open_to(task, &mems);
+
+	cdm_clear_nodes(&mems);
+	nodes_or(mems, mems, open);
+	return mems;
+}
+
+/*
+ * Has @nodes, a policy's, any that the calling task can get memory of? What its cpuset
+ * names of CDM may be about to leave: that alone does not count.
+ */
+bool __cdm_policy_is_valid(const nodemask_t *nodes)
+{
+	nodemask_t open = nodes_open_to(current, &current->mems_allowed);
+	nodemask_t ram = cdm_ram_nodes(&current->mems_allowed);
+
+	return nodes_intersects(*nodes, ram) || nodes_intersects(*nodes, open);
+}
+
+/*
+ * May the allocator take memory of CDM node @nid for the calling task? With THISNODE it was
+ * decided by who calls: a driver on behalf of the task, or a system call that has checked.
+ */
+bool __cdm_node_allowed(gfp_t gfp)
+{
+	return (gfp & __GFP_THISNODE) || !cpuset_cdm_is_restricted(current);
+}
+
+/*
+ * @nodes is what the policy would hold without us, @asked what the user named. A bind
+ * policy may name CDM nodes, by number only; MPOL_PREFERRED those whose hints are
+ * requests.
+ */
+void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes, const nodemask_t *asked)
+{
+	nodemask_t granted;
+
+	/* A cpuset's CDM nodes are no nodes for anybody to be folded onto */
+	cdm_clear_nodes(nodes);
+	if ((pol->mode != MPOL_BIND && pol->mode != MPOL_PREFERRED) ||
+	    (pol->flags & MPOL_F_RELATIVE_NODES))
+		return;
+
+	granted = nodes_open_to(current, &current->mems_allowed);
+	nodes_and(granted, granted, *asked);
+	if (pol->mode == MPOL_PREFERRED)
+		nodes_and(granted, granted, cdm_fallback_map);
+	nodes_or(*nodes, *nodes, granted);
+}
+
+/* @nodes is what a changed cpuset makes of the policy: what it had of CDM, it keeps */
+void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes)
+{
+	nodemask_t had;
+
+	nodes_and(had, pol->nodes, cdm_node_map);
+	nodes_or(*nodes, *nodes, had);
+}
+
+bool __cdm_names_device(const struct mempolicy *pol)
+{
+	return (pol->mode == MPOL_BIND || pol->mode == MPOL_PREFERRED) &&
+	       nodes_intersects(pol->nodes, cdm_node_map);
+}
+
+/* The policy is the task's own: nobody else replaces it */
+bool __cdm_task_is_bound(void)
+{
+	const struct mempolicy *pol = in_task() ? current->mempolicy : NULL;
+
+	return pol && __cdm_names_device(pol);
+}
+
+/**
+ * cdm_filemap_alloc_folio() - page cache for a task whose policy names a CDM node
+ * @gfp: as for filemap_alloc_folio()
+ * @order: likewise
+ *
+ * Context: Process context, a task for which cdm_task_is_bound().
+ * Return: a folio on one of the RAM nodes of the task's policy, or on any if it names
+ * none; NULL when there is no memory.
+ */
+struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
+{
+	nodemask_t ram = cdm_ram_nodes(&current->mempolicy->nodes);
+
+	return __folio_alloc(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
+}
+
+/*
+ * Whatever others have on the device is theirs by name, too; and every task without a bind
+ * policy of its own would count as one that may have something there.
+ */
+bool __cdm_oom_choose(struct oom_control *oc)
+{
+	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
+		return false;
+	oc->chosen = get_task_struct(current);
+	return true;
+}
+
+static int count_device_pages(pmd_t *pmd, unsigned long addr, unsigned long end,
+			      struct mm_walk *walk)
+{
+	unsigned long *pages = walk->private;
+	struct folio *folio;
+	pte_t *start, *pte;
+	spinlock_t *ptl;
+
+	ptl = pmd_trans_huge_lock(pmd, walk->vma);
+	if (ptl) {
+		folio = pmd_present(*pmd) ? vm_normal_folio_pmd(walk->vma, addr, *pmd) : NULL;
+		if (folio && node_is_cdm(folio_nid(folio)))
+			*pages += PHYS_PFN(end - addr);
+		spin_unlock(ptl);
+		return 0;
+	}
+
+	start = pte = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
+	if (!pte)
+		return 0;
+	for (; addr < end; pte++, addr += PAGE_SIZE) {
+		if (!pte_present(ptep_get(pte)))
+			continue;
+		folio = vm_normal_folio(walk->vma, addr, ptep_get(pte));
+		if (folio && node_is_cdm(folio_nid(folio)))
+			(*pages)++;
+	}
+	pte_unmap_unlock(start, ptl);
+	return 0;
+}
+
+static const struct mm_walk_ops device_page_ops = {
+	.pmd_entry = count_device_pages,
+	.walk_lock = PGWALK_RDLOCK,
+};
+
+/*
+ * Called for a task that would be killed for want of RAM: the pages that it has on CDM
+ * nodes, which killing it would not turn into RAM. Nothing counts them as they come and
+ * go: the page tables are walked, where some task has such pages at all. A task whose
+ * mappings are being changed at this moment gets no discount.
+ */
+long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
+{
+	unsigned long on_devices = 0, pages = 0;
+	struct mm_struct *mm;
+	int nid;
+
+	/* What is charged to a memory cgroup counts there, wherever it is */
+	if (oc->memcg)
+		return 0;
+	for_each_node_state(nid, N_CDM)
+		on_devices += node_page_state(NODE_DATA(nid), NR_ANON_MAPPED) +
+			      node_page_state(NODE_DATA(nid), NR_FILE_MAPPED);
+	mm = on_devices ? get_task_mm(task) : NULL;
+	if (!mm)
+		return 0;
+
+	if (mmap_read_trylock(mm)) {
+		walk_page_range(mm, 0, ULONG_MAX, &device_page_ops, &pages);
+		mmap_read_unlock(mm);
+	}
+	/* Not mmput(): the tasks are looked at under RCU, where nothing may sleep */
+	mmput_async(mm);
+	return pages;
+}

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What the system's sums say of a device that is larger than its RAM: nothing, but for what
+# the device's memmap takes of RAM. Booted with hugepages=16.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
+nid=$(device_nodes | head -n 1)
+[ -n "$nid" ] || skip_all "no CDM node"
+size=$(cat "$(cdm_of "$nid")/size")
+ram_kb=$(awk '/MemTotal/ { print $2 }' /proc/meminfo)
+[ $((size / 1024)) -gt $((3 * ram_kb)) ] || skip_all "needs a device of four times the RAM"
+pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
+driver=/sys/bus/pci/drivers/cdm_pci
+
+# sums NAME: one "KEY VALUE" a line, kB, of what is derived from the size of RAM
+sums()
+{
+	local dir
+
+	dir=$(mktemp -d)
+	mount -t tmpfs cdm_tmpfs "$dir"
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 2
+	{
+		awk '{ sub(":", "", $1); print $1, $2 }' /proc/meminfo
+		awk '$1 ~ /^nr_(memmap_pages|dirty_threshold)$/ { print $1, $2 * 4 }' /proc/vmstat
+		echo "tmpfs $(df -k --output=size "$dir" | tail -n 1)"
+		echo "min_free $(cat /proc/sys/vm/min_free_kbytes)"
+		free -k | awk '$1 == "Mem:" { print "free_total", $2 }'
+	} >"/tmp/cdm_sums_$1"
+	umount "$dir"
+	rmdir "$dir"
+}
+
+# grew KEY: by how many kB from "without" to "with"
+grew()
+{
+	awk -v key="$1" '$1 == key { v[++n] = $2 } END { print v[2] - v[1] }' \
+		/tmp/cdm_sums_without /tmp/cdm_sums_with
+}
+
+# near WHAT IS SHOULD SLACK
+near()
+{
+	if [ $(($2 - $3)) -gt "$4" ] || [ $(($3 - $2)) -gt "$4" ]; then
+		fail "$1 is $2 kB, not $3 kB within $4 kB"
+	fi
+}
+
+echo "$pci" >$driver/unbind
+sums without
+echo "$pci" >$driver/bind
+sums with
+# struct page is 64 bytes, and there is a pointer or two beside it with page_ext
+memmap_kb=$((size / 4096 * 64 / 1024))
+
+test_memory_is_the_devices()
+{
+	expect CdmTotal "$(grew CdmTotal)" $((size / 1024)) &&
+		expect CdmFree "$(grew CdmFree)" $((size / 1024))
+}
+
+test_system_sums_do_not_change()
+{
+	local key rc=0
+
+	for key in MemTotal CommitLimit tmpfs min_free free_total SwapTotal; do
+		expect "growth of $key" "$(grew $key)" 0 || rc=1
+	done
+	return $rc
+}
+
+test_memmap_is_taken_from_ram()
+{
+	expect "growth of nr_memmap_pages" "$(grew nr_memmap_pages)" $memmap_kb
+}
+
+# Beside the memmap: sysfs folders of 64 memory blocks, page tables of the direct map
+test_free_ram_is_lower_by_it()
+{
+	near "growth of MemFree" "$(grew MemFree)" -$memmap_kb 3072 &&
+		near "growth of MemAvailable" "$(grew MemAvailable)" -$memmap_kb 3072
+}
+
+# A fifth of what could be dirty
+test_dirty_threshold_follows()
+{
+	near "growth of nr_dirty_threshold" "$(grew nr_dirty_threshold)" $((-memmap_kb / 5)) 1536
+}
+
+# User pages on the device are anonymous pages as all others, but none of RAM's
+test_user_pages_are_counted()
+{
+	local before after rc=0
+
+	before=$(awk '/AnonPages/ { a = $2 } /MemFree/ { f = $2 } END { print a, f }' /proc/meminfo)
+	start_tool "$here/hold" "$nid" 512
+	expect hold "$(listen)" "bound 131072" || rc=1
+	after=$(awk '/AnonPages/ { a = $2 } /MemFree/ { f = $2 } END { print a, f }' /proc/meminfo)
+	near "growth of AnonPages" $((${after% *} - ${before% *})) $((512 * 1024)) 1024 || rc=1
+	near "growth of MemFree" $((${after#* } - ${before#* })) 0 8192 || rc=1
+	tell go >/dev/null
+	stop_tool && return $rc
+}
+
+# Neither what hugepages=16 reserved at boot, nor pages of 1 GiB by the node's own file
+test_no_huge_pages_at_boot_or_of_1g()
+{
+	local file=$nodes/node$nid/hugepages/hugepages-1048576kB/nr_hugepages rc=0
+
+	expect "pool" "$(cat /proc/sys/vm/nr_hugepages)" 16 || rc=1
+	expect "node's pool" "$(cat $nodes/node"$nid"/hugepages/hugepages-2048kB/nr_hugepages)" 0 ||
+		rc=1
+	echo 1 >"$file"
+	expect "node's pages of 1 GiB" "$(cat "$file")" 0 || rc=1
+	untouched && return $rc
+}
+
+run_tests memory_is_the_devices system_sums_do_not_change memmap_is_taken_from_ram \
+	free_ram_is_lower_by_it dirty_threshold_follows user_pages_are_counted \
+	no_huge_pages_at_boot_or_of_1g

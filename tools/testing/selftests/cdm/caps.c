@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What each capability opens, what is answered without it, and what the administrator's
+ * taking it away does to those who are using it. The last device's range is taken over
+ * from its driver and registered anew, with the capabilities of the variant.
+ */
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
+#include "../kselftest_harness.h"
+#include "util.h"
+
+#define SIZE	(16 * MIB)
+#define GROUP	"/sys/fs/cgroup/cdm_caps"
+#define ALL_CAPS	"user_bind reclaim compaction thp_collapse"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+
+FIXTURE(caps) {
+	char pci[64];
+	int fd;
+	int nid;
+	unsigned long mask;
+	char *p;
+	long nr_pages;
+};
+
+FIXTURE_VARIANT(caps) {
+	unsigned int caps;
+	const char *names;
+};
+
+FIXTURE_VARIANT_ADD(caps, none) { .caps = 0, .names = "" };
+FIXTURE_VARIANT_ADD(caps, user_bind) { .caps = 1, .names = "user_bind" };
+FIXTURE_VARIANT_ADD(caps, all) { .caps = 15, .names = ALL_CAPS };
+
+#define MAY_BIND(variant)	((variant)->caps & 1)
+#define MAY_ALL(variant)	((variant)->caps == 15)
+
+/* The PCI device whose memory node @nid is, and where that memory is */
+static int find_range(int nid, char *pci, size_t size, struct cdm_test_register *req)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	unsigned long long first, last;
+	FILE *file;
+	int rc;
+
+	rc = device_file(nid, "device", path, sizeof(path));
+	if (rc || !realpath(path, target))
+		return rc ?: -errno;
+	snprintf(pci, size, "%s", basename(target));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", pci);
+	file = fopen(path, "r");
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%*[^\n]\n%*[^\n]\n%llx %llx", &first, &last) != 2)
+		rc = -EIO;
+	fclose(file);
+	req->start = first;
+	req->size = last - first + 1;
+	req->nid = nid;
+	return rc;
+}
+
+static int read_caps(int nid, char *line, size_t size)
+{
+	char path[PATH_MAX];
+	int rc = device_file(nid, "capabilities", path, sizeof(path));
+	FILE *file = rc ? NULL : fopen(path, "r");
+
+	if (!file)
+		return rc ?: -errno;
+	if (!fgets(line, size, file))
+		rc = -EIO;
+	fclose(file);
+	line[strcspn(line, "\n")] = 0;
+	return rc;
+}
+
+static int write_caps(int nid, const char *words)
+{
+	char path[PATH_MAX];
+
+	return device_file(nid, "capabilities", path, sizeof(path)) ?: write_file(path, words);
+}
+
+FIXTURE_SETUP(caps)
+{
+	struct cdm_test_register req = { .caps = variant->caps };
+	unsigned long devices = node_mask("has_cdm");
+
+	self->fd = open("/dev/cdm_test", O_RDWR);
+	if (self->fd < 0 || !devices)
+		SKIP(return, "needs the module cdm_test and a CDM node");
+	self->nid = 63 - __builtin_clzl(devices);
+	self->mask = NODE(self->nid);
+	ASSERT_EQ(find_range(self->nid, self->pci, sizeof(self->pci), &req), 0);
+	ASSERT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/unbind", self->pci), 0);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_REGISTER, &req), 0);
+	ASSERT_EQ(req.nid, self->nid);
+
+	self->p = map_anonymous(SIZE + 2 * MIB);
+	ASSERT_NE(self->p, NULL);
+	self->p = (char *)(((uintptr_t)self->p + 2 * MIB - 1) & -(2 * MIB));
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_NOHUGEPAGE), 0);
+	self->nr_pages = SIZE / sysconf(_SC_PAGESIZE);
+}
+
+FIXTURE_TEARDOWN(caps)
+{
+	if (!self->pci[0])
+		return;
+	munmap(self->p, SIZE);
+	EXPECT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
+	EXPECT_EQ(ioctl(self->fd, CDM_TEST_UNREGISTER), 0);
+	EXPECT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/bind", self->pci), 0);
+	close(self->fd);
+}
+
+static int bind_and_touch(FIXTURE_DATA(caps) *self)
+{
+	if (mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0))
+		return -errno;
+	memset(self->p, 1, SIZE);
+	return 0;
+}
+
+static int try_errno(int rc)
+{
+	return rc ? errno : 0;
+}
+
+TEST_F(caps, shown)
+{
+	char line[128];
+
+	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	EXPECT_STREQ(line, variant->names);
+}
+
+TEST_F(caps, user_bind_policies)
+{
+	const int refused = MAY_BIND(variant) ? 0 : EINVAL;
+	unsigned long ram_and_device = self->mask | NODE(0);
+
+	EXPECT_EQ(try_errno(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0)), refused);
+	EXPECT_EQ(try_errno(set_mempolicy(MPOL_BIND, &self->mask, MAXNODE)), refused);
+	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
+
+	/* A mask that has RAM in it, too, is narrowed */
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
+	EXPECT_EQ(try_errno(syscall(SYS_set_mempolicy_home_node, self->p, SIZE, self->nid, 0)),
+		  refused);
+	memset(self->p, 1, SIZE);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), MAY_BIND(variant) ? self->nr_pages : 0);
+}
+
+TEST_F(caps, user_bind_moves)
+{
+	unsigned long ram = NODE(0) | NODE(1);
+	int node = self->nid, status, rc;
+	void *page = self->p;
+
+	memset(self->p, 1, SIZE);
+	rc = move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE);
+	EXPECT_EQ(rc < 0 ? errno : 0, MAY_BIND(variant) ? 0 : ENODEV);
+	EXPECT_EQ(pages_on(self->p, 4096, self->mask), MAY_BIND(variant) ? 1 : 0);
+
+	rc = migrate_pages(0, MAXNODE, &ram, &self->mask);
+	EXPECT_EQ(rc < 0 ? errno : 0, MAY_BIND(variant) ? 0 : EINVAL);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), MAY_BIND(variant) ? self->nr_pages : 0);
+	if (!MAY_BIND(variant))
+		return;
+	/* And back by the same call: nothing of the task is left there */
+	EXPECT_GE(migrate_pages(0, MAXNODE, &self->mask, &ram), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), 0);
+}
+
+TEST_F(caps, reclaim_by_request)
+{
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(bind_and_touch(self), 0);
+	ASSERT_EQ(swap_on(), 0);
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
+	if (MAY_ALL(variant)) {
+		EXPECT_LT(pages_on(self->p, SIZE, self->mask), self->nr_pages / 10);
+	} else {
+		EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	}
+	/* What was swapped out comes back to where the policy says */
+	memset(self->p, 2, SIZE);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	swap_off();
+}
+
+/* A memory cgroup's limit holds, and reclaim below it takes device pages when it may */
+TEST_F(caps, reclaim_by_a_limit)
+{
+	int status;
+	pid_t pid;
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ASSERT_EQ(mkdir(GROUP, 0755), 0);
+	ASSERT_EQ(write_file(GROUP "/memory.max", "12M"), 0);
+	ASSERT_EQ(swap_on(), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		if (write_file(GROUP "/cgroup.procs", "0"))
+			_exit(2);
+		_exit(bind_and_touch(self) ? 3 : 0);
+	}
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	if (MAY_ALL(variant)) {
+		EXPECT_EQ(status, 0);
+	} else {
+		EXPECT_TRUE(WIFSIGNALED(status));
+		EXPECT_EQ(WTERMSIG(status), SIGKILL);
+		EXPECT_GE(read_value(GROUP "/memory.events", "oom_kill "), 1);
+	}
+	swap_off();
+	EXPECT_EQ(rmdir(GROUP), 0);
+}
+
+/* Full with somebody's bound pages: a driver gets some when mm may reclaim, or none */
+TEST_F(caps, reclaim_for_the_driver)
+{
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = 4096 };
+	long long free_bytes;
+	size_t size;
+	char *p;
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(swap_on(), 0);
+	numa_node_size64(self->nid, &free_bytes);
+	size = (free_bytes - 8 * MIB) & -(2 * MIB);
+	p = map_anonymous(size);
+	ASSERT_NE(p, NULL);
+	ASSERT_EQ(madvise(p, size, MADV_NOHUGEPAGE), 0);
+	ASSERT_EQ(mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
+	memset(p, 1, size);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_ALLOC, &req), 0);
+	EXPECT_EQ(req.elsewhere, 0);
+	if (MAY_ALL(variant)) {
+		EXPECT_EQ(req.on_node, 4096);
+	} else {
+		EXPECT_LT(req.on_node, 4096);
+	}
+	munmap(p, size);
+	swap_off();
+}
+
+/* The kernel's threads for a node, as ps shows them */
+static int has_thread(const char *name, int nid)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "pgrep -x %s%d >/dev/null", name, nid);
+	return !system(command);
+}
+
+TEST_F(caps, background_threads)
+{
+	EXPECT_EQ(has_thread("kswapd", self->nid), MAY_ALL(variant));
+	EXPECT_EQ(has_thread("kcompactd", self->nid), MAY_ALL(variant));
+	if (!MAY_ALL(variant))
+		return;
+	ASSERT_EQ(write_caps(self->nid, "user_bind thp_collapse\n"), 0);
+	EXPECT_EQ(has_thread("kswapd", self->nid), 0);
+	EXPECT_EQ(has_thread("kcompactd", self->nid), 0);
+}
+
+TEST_F(caps, compaction)
+{
+	long page_size = SIZE / self->nr_pages, i, moved = 0;
+	uint64_t *before = calloc(self->nr_pages, sizeof(*before)), after;
+	char path[64];
+
+	ASSERT_NE(before, NULL);
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(bind_and_touch(self), 0);
+	ASSERT_EQ(read_frames(self->p, self->nr_pages, before), 0);
+	for (i = 0; i < self->nr_pages; i += 2)
+		madvise(self->p + i * page_size, page_size, MADV_DONTNEED);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/compact", self->nid);
+	ASSERT_EQ(write_file(path, "1"), 0);
+	for (i = 1; i < self->nr_pages; i += 2) {
+		ASSERT_EQ(read_frames(self->p + i * page_size, 1, &after), 0);
+		moved += after != before[i];
+	}
+	if (MAY_ALL(variant)) {
+		EXPECT_GT(moved, 0);
+	} else {
+		EXPECT_EQ(moved, 0);
+	}
+	free(before);
+}
+
+TEST_F(caps, thp_collapse)
+{
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(bind_and_touch(self), 0);
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
+	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)), MAY_ALL(variant) ? 0 : EINVAL);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"),
+		  MAY_ALL(variant) ? SIZE >> 10 : 0);
+}
+
+TEST_F(caps, bad_words)
+{
+	char line[128];
+
+	EXPECT_EQ(write_caps(self->nid, "bogus\n"), -EINVAL);
+	EXPECT_EQ(write_caps(self->nid, "user_bind,reclaim\n"), -EINVAL);
+	EXPECT_EQ(write_caps(self->nid, ALL_CAPS "\n"), MAY_ALL(variant) ? 0 : -EPERM);
+	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	EXPECT_STREQ(line, variant->names);
+}
+
+/* Pages stay; what is touched later follows the default policy; there is no way back */
+TEST_F(caps, revoked_under_a_policy)
+{
+	unsigned long ram = NODE(0) | NODE(1);
+	char line[128];
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
+	memset(self->p, 1, SIZE / 2);
+	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
+	memset(self->p + SIZE / 2, 2, SIZE / 2);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
+	EXPECT_EQ(pages_on(self->p + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2);
+	EXPECT_EQ(self->p[0], 1);
+	EXPECT_EQ(try_errno(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0)), EINVAL);
+	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	EXPECT_STREQ(line, "");
+	EXPECT_EQ(write_caps(self->nid, "user_bind\n"), -EPERM);
+}
+
+/* The page leaves for RAM, and its frame is nobody's any more, until the device comes anew */
+TEST_F(caps, soft_offline)
+{
+	long page_size = SIZE / self->nr_pages;
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(bind_and_touch(self), 0);
+	memset(self->p, 0x5a, page_size);
+	ASSERT_EQ(madvise(self->p, page_size, MADV_SOFT_OFFLINE), 0);
+	EXPECT_EQ(pages_on(self->p, page_size, NODE(0) | NODE(1)), 1);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages - 1);
+	EXPECT_EQ(self->p[0], 0x5a);
+	EXPECT_EQ(self->p[page_size - 1], 0x5a);
+}
+
+TEST_HARNESS_MAIN
