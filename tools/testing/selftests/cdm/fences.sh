@@ -131,13 +131,14 @@ test_no_hibernation()
 
 test_kcore_has_it()
 {
-	local block start
+	local block start kind phys size
 
 	block=$(blocks_of "$nid" | head -n 1)
 	start=$((0x$(cat "$block/phys_index") * 0x$(cat /sys/devices/system/memory/block_size_bytes)))
-	readelf -lW /proc/kcore 2>/dev/null | awk -v start=$start '
-		$1 == "LOAD" && strtonum($4) <= start && start < strtonum($4) + strtonum($6) { found++ }
-		END { exit !found }'
+	while read -r kind _ _ phys _ size _; do
+		[ "$kind" = LOAD ] && [ $((phys <= start && start < phys + size)) = 1 ] && return
+	done < <(readelf -lW /proc/kcore 2>/dev/null)
+	fail "no program header has the address $start"
 }
 
 # damon ACTION START END TARGET: apply an action to a physical range for some seconds; says

@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -82,16 +83,17 @@ TEST_F(paths, swap_readahead)
 		*(long *)(self->p + i) = i;
 		*(long *)(other + i) = -i;
 	}
+	for (i = 0; i < SIZE; i += self->page_size) {
+		madvise(self->p + i, self->page_size, MADV_PAGEOUT);
+		madvise(other + i, self->page_size, MADV_PAGEOUT);
+	}
 	/* A slot with two users goes through the swap cache, where readahead is */
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pause();
 		_exit(0);
-	}
-	for (i = 0; i < SIZE; i += self->page_size) {
-		madvise(self->p + i, self->page_size, MADV_PAGEOUT);
-		madvise(other + i, self->page_size, MADV_PAGEOUT);
 	}
 	ASSERT_LT(pages_on(other, SIZE, RAM_NODES), self->nr_pages / 4);
 	ASSERT_EQ(bind_range(self, self->p, SIZE), 0);
@@ -221,8 +223,10 @@ static pid_t start_holder(size_t size, unsigned long nodes)
 		return -1;
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		p = map_anonymous(size);
-		if (mbind(p, size, MPOL_BIND, &nodes, MAXNODE, 0))
+		if (madvise(p, size, MADV_HUGEPAGE) ||
+		    mbind(p, size, MPOL_BIND, &nodes, MAXNODE, 0))
 			_exit(1);
 		memset(p, 1, size);
 		if (write(ends[1], "", 1) != 1)
@@ -238,13 +242,12 @@ static pid_t start_holder(size_t size, unsigned long nodes)
 }
 
 /* The largest task is the one with a device's memory; RAM is what has run out */
-TEST_F(paths, oom_for_ram)
+TEST_F_TIMEOUT(paths, oom_for_ram, 180)
 {
 	size_t device_bytes = 0, ram_bytes;
 	long long free_bytes, ram_free = 0;
-	pid_t on_device, in_ram;
+	pid_t on_device, in_ram, pid;
 	int nid, status;
-	char *p;
 
 	for (nid = 0; nid < MAX_NODES; nid++)
 		if (self->devices & NODE(nid) && numa_node_size64(nid, &free_bytes) > 0)
@@ -261,20 +264,16 @@ TEST_F(paths, oom_for_ram)
 	in_ram = start_holder(ram_bytes, RAM_NODES);
 	ASSERT_GT(in_ram, 0);
 
-	/* One of the two that use RAM has to go */
-	nid = fork();
-	ASSERT_GE(nid, 0);
-	if (!nid) {
-		p = map_anonymous(ram_bytes);
-		memset(p, 1, ram_bytes);
-		_exit(0);
-	}
-	ASSERT_EQ(waitpid(nid, &status, 0), nid);
+	/* One of the two that use RAM has to go: this one never gets all of it, or the other dies */
+	pid = start_holder(ram_bytes, RAM_NODES);
+	EXPECT_TRUE(pid < 0 || waitpid(in_ram, &status, 0) == in_ram);
 	EXPECT_EQ(waitpid(on_device, &status, WNOHANG), 0);
+	if (pid > 0)
+		kill(pid, SIGKILL);
 	kill(on_device, SIGKILL);
 	kill(in_ram, SIGKILL);
-	waitpid(on_device, NULL, 0);
-	waitpid(in_ram, NULL, 0);
+	while (wait(NULL) > 0)
+		;
 }
 
 TEST_HARNESS_MAIN
