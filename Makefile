@@ -12,7 +12,9 @@ help:
 	@echo '  make test-all             and races, many cycles, pressure'
 	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, off (CONFIG_CDM=n)'
-	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches'
+	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
+	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
+	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
 	@echo '  make clean                remove build/'
 	@echo
 	@echo 'A shell in a virtual machine: scripts/vm --topology seed (scripts/vm --help).'
@@ -37,7 +39,13 @@ kernel: deps
 lint: deps
 	@scripts/lint
 
+audit: deps
+	@scripts/audit
+
+verdicts: deps
+	@scripts/verdicts
+
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all kernel lint clean
+.PHONY: help deps run test test-all kernel lint audit verdicts clean

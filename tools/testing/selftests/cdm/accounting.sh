@@ -60,7 +60,7 @@ for _ in 1 2; do
 	sums with
 done
 # struct page is 64 bytes, and there is a pointer or two beside it with page_ext
-memmap_kb=$((size / 4096 * 64 / 1024))
+memmap_kb=$((size * 64 / 4096 / 1024))
 
 test_memory_is_the_devices()
 {

@@ -203,6 +203,26 @@ TEST_F(fences, khugepaged)
 	EXPECT_EQ(moved_pages(self), 0);
 }
 
+/* A huge page that is nearly all zeros, where few of them are too many: RAM has one zero page */
+TEST_F(fences, underused_huge_page)
+{
+	const char *limit = KHUGEPAGED "max_ptes_none";
+	char *p = map_anonymous(4 * MIB);
+	char *huge = (char *)(((uintptr_t)p + 2 * MIB - 1) & -(2 * MIB));
+
+	ASSERT_NE(p, NULL);
+	ASSERT_EQ(write_file(limit, "10"), 0);
+	ASSERT_EQ(madvise(huge, 2 * MIB, MADV_HUGEPAGE), 0);
+	ASSERT_EQ(mbind(huge, 2 * MIB, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
+	*huge = 1;
+	ASSERT_EQ(pages_on(huge, 2 * MIB, self->mask), 512);
+	ASSERT_EQ(write_file("/proc/sys/vm/drop_caches", "2"), 0);
+	ASSERT_EQ(write_file("/proc/sys/vm/drop_caches", "2"), 0);
+	EXPECT_EQ(pages_on(huge, 2 * MIB, self->mask), 512);
+	write_file(limit, "511");
+	munmap(p, 4 * MIB);
+}
+
 /* Pages without a policy any more, used from a CPU far away from them */
 TEST_F(fences, numa_balancing)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 int main(int argc, char **argv)
 {
@@ -21,6 +22,11 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	memset(p, 1, size);
+	if (getenv("HOG_ADVISED")) {
+		madvise(p, size, MADV_MERGEABLE);
+		madvise(p, size, MADV_HUGEPAGE);
+		sleep(3);
+	}
 	/* What it has is measured from outside while it is there */
 	if (getenv("HOG_READY")) {
 		puts("ready");

@@ -159,8 +159,10 @@ again()
 # swap_on SIZE, swap_off: swap that takes next to nothing of RAM where every page is alike
 swap_on()
 {
-	echo "$1" >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null &&
-		swapon /dev/zram0 || fail "no swap"
+	if ! { echo "$1" >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null &&
+		swapon /dev/zram0; }; then
+		fail "no swap"
+	fi
 }
 
 swap_off()

@@ -30,25 +30,28 @@ compaction()
 	sleep 1
 }
 
+# What KSM and khugepaged look for
+advised() { HOG_ADVISED=1 "$here/hog" 100; }
+
 interleave() { numactl --interleave=all "$here/hog" 100; }
 
 test_everything_at_once()
 {
 	local job rc=0
 
-	echo 3G >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 ||
-		fail "no swap" || return
+	swap_on 3G || return
+	echo 5000 >/sys/kernel/mm/ksm/pages_to_scan
 	echo 1 >/sys/kernel/mm/ksm/run
+	echo 100 >/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 	echo 1 >/proc/sys/kernel/numa_balancing
-	for job in anonymous page_cache hugetlb compaction interleave; do
+	for job in anonymous page_cache hugetlb compaction advised interleave; do
 		again $end $job &
 	done
 	wait
 	untouched || rc=1
 	echo 0 >/proc/sys/kernel/numa_balancing
 	echo 0 >/sys/kernel/mm/ksm/run
-	swapoff /dev/zram0
-	echo 1 >/sys/block/zram0/reset
+	swap_off
 	return $rc
 }
 

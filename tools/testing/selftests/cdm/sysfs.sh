@@ -172,25 +172,32 @@ test_offline_spares_other_devices()
 	test_files && return $rc
 }
 
+# numactl fails while the node is not there; a task that it did start is not to be killed
+faulting()
+{
+	numactl -a --membind="$nid" "$here/hog" 24 2>/dev/null || [ $? -lt 128 ] ||
+		echo >/tmp/cdm_killed
+}
+
 # Tasks that touch fresh bound memory all the time, while the device goes and comes back
 test_drain_under_faulting_tasks()
 {
-	local rc=0 pids=() pid end=$((SECONDS + 12))
+	local rc=0 end=$((SECONDS + 12))
 
+	rm -f /tmp/cdm_killed
+	dmesg -C
 	for _ in 1 2 3; do
-		again $end numactl -a --membind="$nid" "$here/hog" 24 &
-		pids+=($!)
+		again $end faulting &
 	done
 	while [ $SECONDS -lt $end ]; do
 		expect "offline" "$(write offline "$cdm/state")" ok || rc=1
 		expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
 	done
-	for pid in "${pids[@]}"; do
-		wait "$pid" || rc=1
-	done
-	expect "kills" "$(dmesg | grep -c 'Killed process.*(hog)')" 0 || rc=1
+	wait
+	[ ! -e /tmp/cdm_killed ] || fail "a task was killed" || rc=1
+	expect "kills in the log" "$(dmesg | grep -c 'Killed process')" 0 || rc=1
 	test_files && return $rc
-} 2>/dev/null
+}
 
 run_tests node_states not_system_memory files bad_values online_and_offline_are_idempotent \
 	blocks_are_movable_only first_block_refuses_kernel_zone failed_changes_are_undone \
