@@ -61,18 +61,29 @@ static int make_group(const char *group, const char *mems, bool v1)
 
 static int mount_v1(void)
 {
-	int tries;
-
 	if (mkdir(V1_TOP, 0755) && errno != EEXIST)
 		return -errno;
-	/* The other version lets go of the controller a moment after its last group has gone */
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "-cpuset");
-	for (tries = 0; mount("cpuset", V1_TOP, "cgroup", 0, "cpuset"); tries++) {
-		if (errno != EBUSY || tries == 50)
-			return -errno;
+	return mount("cpuset", V1_TOP, "cgroup", 0, "cpuset") ? -errno : 0;
+}
+
+static int enable_v2(void)
+{
+	return write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset");
+}
+
+/* Each version lets go of the controller a moment after its last group has gone */
+static int take_controller(bool v1)
+{
+	int tries, rc;
+
+	for (tries = 0; tries < 50; tries++) {
+		rc = v1 ? mount_v1() : enable_v2();
+		if (!rc)
+			break;
 		usleep(100000);
 	}
-	return 0;
+	return rc;
 }
 
 FIXTURE_SETUP(cpusets)
@@ -86,13 +97,8 @@ FIXTURE_SETUP(cpusets)
 	snprintf(self->with, sizeof(self->with), "0-1,%d", self->nid);
 	snprintf(self->device, sizeof(self->device), "%d", self->nid);
 
-	if (variant->v1) {
-		ASSERT_EQ(mount_v1(), 0);
-		self->top = V1_TOP;
-	} else {
-		ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+cpuset"), 0);
-		self->top = "/sys/fs/cgroup";
-	}
+	ASSERT_EQ(take_controller(variant->v1), 0);
+	self->top = variant->v1 ? V1_TOP : "/sys/fs/cgroup";
 	snprintf(self->group, sizeof(self->group), "%s/cdm_cpusets", self->top);
 	self->p = map_anonymous(SIZE);
 	ASSERT_NE(self->p, NULL);

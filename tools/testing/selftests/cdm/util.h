@@ -182,7 +182,7 @@ static inline int make_child_cpuset(void)
 	return rc;
 }
 
-/* Into the child, which is given the RAM nodes and the first CPU's machine as it is */
+/* Into the child, which is given these nodes and all CPUs */
 static inline int enter_child_cpuset(const char *mems)
 {
 	char pid[16];
