@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The less travelled ways for a page onto a node or off it: other people's swap slots,
- * userfaultfd, long-term pins, balloons, a cpuset's page spread, what the OOM killer adds up.
+ * userfaultfd, long-term pins, what the OOM killer adds up.
  */
 #include <linux/userfaultfd.h>
 #include <signal.h>
@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
 #include "../../../../mm/gup_test.h"
 #include "../kselftest_harness.h"
 #include "util.h"
@@ -157,61 +156,6 @@ TEST_F(paths, longterm_pin)
 	close(fd);
 }
 
-/* Free memory of a device that a balloon reported would lose its content */
-TEST_F(paths, free_page_reporting)
-{
-	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
-				      .count = 1 << 20 };
-	size_t size = 400 * MIB;
-	int fd = open("/dev/cdm_test", O_RDWR);
-	char *p = map_anonymous(size);
-
-	if (fd < 0)
-		SKIP(return, "needs the module cdm_test");
-	ASSERT_NE(p, NULL);
-	ASSERT_EQ(bind_range(self, p, size), 0);
-	memset(p, 0xaa, size);
-	munmap(p, size);
-	/* Reporting begins two seconds after pages were freed */
-	sleep(8);
-	ASSERT_EQ(ioctl(fd, CDM_TEST_ALLOC, &req), 0);
-	EXPECT_GE(req.not_zero, size / (2 * MIB) * 9 / 10);
-	close(fd);
-}
-
-/* What is read in goes to RAM, and so does it when vm.zone_reclaim_mode tries its local node */
-TEST_F(paths, zone_reclaim)
-{
-	uint64_t *before = calloc(self->nr_pages, sizeof(*before)), now;
-	long i, moved = 0;
-	pid_t pid;
-
-	ASSERT_NE(before, NULL);
-	ASSERT_EQ(bind_range(self, self->p, SIZE), 0);
-	memset(self->p, 8, SIZE);
-	ASSERT_EQ(read_frames(self->p, self->nr_pages, before), 0);
-	ASSERT_EQ(swap_on(), 0);
-	ASSERT_EQ(write_file("/proc/sys/vm/zone_reclaim_mode", "7"), 0);
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		char *p = map_anonymous(600 * MIB);
-
-		bind_range(self, p, 600 * MIB);
-		memset(p, 1, 600 * MIB);
-		_exit(0);
-	}
-	waitpid(pid, NULL, 0);
-	write_file("/proc/sys/vm/zone_reclaim_mode", "0");
-	for (i = 0; i < self->nr_pages; i++) {
-		ASSERT_EQ(read_frames(self->p + i * self->page_size, 1, &now), 0);
-		moved += now != before[i];
-	}
-	EXPECT_EQ(moved, 0);
-	swap_off();
-	free(before);
-}
-
 /* A child that has that much on these nodes, and stays until it is killed */
 static pid_t start_holder(size_t size, unsigned long nodes)
 {
@@ -274,6 +218,39 @@ TEST_F_TIMEOUT(paths, oom_for_ram, 180)
 	kill(in_ram, SIGKILL);
 	while (wait(NULL) > 0)
 		;
+}
+
+/* With vm.zone_reclaim_mode a node that is full is reclaimed from before the next one is tried */
+TEST_F(paths, zone_reclaim)
+{
+	uint64_t *before = calloc(self->nr_pages, sizeof(*before)), now;
+	long i, moved = 0;
+	pid_t pid;
+
+	ASSERT_NE(before, NULL);
+	ASSERT_EQ(bind_range(self, self->p, SIZE), 0);
+	memset(self->p, 8, SIZE);
+	ASSERT_EQ(read_frames(self->p, self->nr_pages, before), 0);
+	ASSERT_EQ(swap_on(), 0);
+	ASSERT_EQ(write_file("/proc/sys/vm/zone_reclaim_mode", "7"), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		char *p = map_anonymous(600 * MIB);
+
+		bind_range(self, p, 600 * MIB);
+		memset(p, 1, 600 * MIB);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	write_file("/proc/sys/vm/zone_reclaim_mode", "0");
+	for (i = 0; i < self->nr_pages; i++) {
+		ASSERT_EQ(read_frames(self->p + i * self->page_size, 1, &now), 0);
+		moved += now != before[i];
+	}
+	EXPECT_EQ(moved, 0);
+	swap_off();
+	free(before);
 }
 
 TEST_HARNESS_MAIN
