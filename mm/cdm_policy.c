@@ -153,21 +153,22 @@ static int count_device_pages(pmd_t *pmd, unsigned long addr, unsigned long end,
 	unsigned long *pages = walk->private;
 	struct folio *folio;
 	pte_t *start, *pte;
-	spinlock_t *ptl;
+	spinlock_t *ptl; /* the page table's */
+	bool huge;
 
-	ptl = pmd_trans_huge_lock(pmd, walk->vma);
-	if (ptl) {
-		folio = pmd_present(*pmd) ? vm_normal_folio_pmd(walk->vma, addr, *pmd) : NULL;
-		if (folio && node_is_cdm(folio_nid(folio)))
-			*pages += PHYS_PFN(end - addr);
-		spin_unlock(ptl);
+	ptl = pmd_lock(walk->mm, pmd);
+	huge = pmd_trans_huge(*pmd);
+	folio = huge && pmd_present(*pmd) ? vm_normal_folio_pmd(walk->vma, addr, *pmd) : NULL;
+	if (folio && node_is_cdm(folio_nid(folio)))
+		*pages += PHYS_PFN(end - addr);
+	spin_unlock(ptl);
+	if (huge)
 		return 0;
-	}
 
-	start = pte = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
-	if (!pte)
+	start = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
+	if (!start)
 		return 0;
-	for (; addr < end; pte++, addr += PAGE_SIZE) {
+	for (pte = start; addr < end; pte++, addr += PAGE_SIZE) {
 		if (!pte_present(ptep_get(pte)))
 			continue;
 		folio = vm_normal_folio(walk->vma, addr, ptep_get(pte));

@@ -71,7 +71,7 @@ static int parse_caps(char *words, unsigned long *caps)
 	int cap;
 
 	*caps = 0;
-	while ((word = strsep(&words, " \n"))) {
+	while ((word = strsep(&words, "\n "))) {
 		if (!*word)
 			continue;
 		cap = match_string(cap_names, CDM_NR_CAPS, word);
@@ -87,13 +87,14 @@ static ssize_t capabilities_store(struct device *dev, struct device_attribute *a
 				  const char *buf, size_t count)
 {
 	struct cdm_device *cdm = to_cdm_device(dev);
-	char *words __free(kfree) = kstrdup(buf, GFP_KERNEL);
+	char *words = kstrdup(buf, GFP_KERNEL);
 	unsigned long caps;
 	int rc;
 
 	if (!words)
 		return -ENOMEM;
 	rc = parse_caps(words, &caps);
+	kfree(words);
 	if (rc)
 		return rc;
 

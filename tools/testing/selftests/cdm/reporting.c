@@ -13,8 +13,12 @@
 TEST(free_page_reporting)
 {
 	unsigned long devices = device_nodes(), mask = devices & -devices;
-	struct cdm_test_alloc req = { .nid = __builtin_ctzl(devices), .how = CDM_TEST_DRIVER, .order = 9,
-				      .count = 1 << 20 };
+	struct cdm_test_alloc req = {
+		.nid = __builtin_ctzl(devices),
+		.how = CDM_TEST_DRIVER,
+		.order = 9,
+		.count = 1 << 20,
+	};
 	size_t size = 400 * MIB;
 	int fd = open("/dev/cdm_test", O_RDWR);
 	char *p = map_anonymous(size);
