@@ -147,40 +147,40 @@ bool __cdm_oom_choose(struct oom_control *oc)
 	return true;
 }
 
-static int count_device_pages(pmd_t *pmd, unsigned long addr, unsigned long end,
-			      struct mm_walk *walk)
+static void count_if_device(struct folio *folio, unsigned long nr, struct mm_walk *walk)
 {
 	unsigned long *pages = walk->private;
-	struct folio *folio;
-	pte_t *start, *pte;
-	spinlock_t *ptl; /* the page table's */
-	bool huge;
 
-	ptl = pmd_lock(walk->mm, pmd);
-	huge = pmd_trans_huge(*pmd);
-	folio = huge && pmd_present(*pmd) ? vm_normal_folio_pmd(walk->vma, addr, *pmd) : NULL;
 	if (folio && node_is_cdm(folio_nid(folio)))
-		*pages += PHYS_PFN(end - addr);
-	spin_unlock(ptl);
-	if (huge)
-		return 0;
+		*pages += nr;
+}
 
-	start = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
-	if (!start)
-		return 0;
-	for (pte = start; addr < end; pte++, addr += PAGE_SIZE) {
-		if (!pte_present(ptep_get(pte)))
-			continue;
-		folio = vm_normal_folio(walk->vma, addr, ptep_get(pte));
-		if (folio && node_is_cdm(folio_nid(folio)))
-			(*pages)++;
+/* A huge page is counted as one, and not split */
+static int count_huge_page(pmd_t *pmd, unsigned long addr, unsigned long end,
+			   struct mm_walk *walk)
+{
+	spinlock_t *ptl = pmd_lock(walk->mm, pmd); /* the page table's */
+
+	if (pmd_trans_huge(*pmd)) {
+		if (pmd_present(*pmd))
+			count_if_device(vm_normal_folio_pmd(walk->vma, addr, *pmd),
+					PHYS_PFN(end - addr), walk);
+		walk->action = ACTION_CONTINUE;
 	}
-	pte_unmap_unlock(start, ptl);
+	spin_unlock(ptl);
+	return 0;
+}
+
+static int count_page(pte_t *pte, unsigned long addr, unsigned long end, struct mm_walk *walk)
+{
+	if (pte_present(ptep_get(pte)))
+		count_if_device(vm_normal_folio(walk->vma, addr, ptep_get(pte)), 1, walk);
 	return 0;
 }
 
 static const struct mm_walk_ops device_page_ops = {
-	.pmd_entry = count_device_pages,
+	.pmd_entry = count_huge_page,
+	.pte_entry = count_page,
 	.walk_lock = PGWALK_RDLOCK,
 };
 
