@@ -75,6 +75,26 @@ test_reserved_node_id()
 	expect "second time" "$second" "$first"
 }
 
+# Nobody inherits the policies that name another's node: an id is its owner's for good, and
+# when all are given away the next one gets none
+test_ids_are_not_inherited()
+{
+	local rc=0 ours others
+
+	ours=$(ask "register $start $block -1")
+	"$CDM_PLUG" add 2 || fail "no device in slot 2" || return
+	others=$(cat $nodes/has_cdm)
+	[[ $others =~ ^[0-9]+$ ]] || fail "no id for slot 2: '$others'" || rc=1
+	[ "ok $others" != "$ours" ] || fail "slot 2 got the id $others of another device" || rc=1
+
+	start_tool "$here/cdm_test_ctl"
+	expect "ours again" "$(tell "register $start $block -1")" "$ours" || rc=1
+	expect "a third id of two" "$(ask "register $((start + block)) $block -1")" \
+		"error ENOSPC" || rc=1
+	stop_tool || rc=1
+	"$CDM_PLUG" remove 2 && expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+
 test_unregister_while_pages_are_out()
 {
 	local rc=0 ask
@@ -102,4 +122,4 @@ test_failed_onlining_is_undone()
 
 run_tests zero_size unaligned_start unaligned_size not_addressable overlaps_ram \
 	impossible_node node_with_cpus unknown_policy twice reserved_node_id \
-	unregister_while_pages_are_out failed_onlining_is_undone
+	ids_are_not_inherited unregister_while_pages_are_out failed_onlining_is_undone
