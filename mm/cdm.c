@@ -42,7 +42,7 @@ nodemask_t cdm_listed_map __read_mostly;
 nodemask_t cdm_bindable_map __read_mostly;
 nodemask_t cdm_cap_map[CDM_NR_CAPS] __read_mostly;
 
-/* Nodes that the driver core is draining */
+/* Nodes that the driver core is filling or draining */
 static nodemask_t cdm_draining_map;
 
 /* Ids that no firmware describes, and the name that each has been handed out to */
@@ -121,7 +121,8 @@ static int is_block_on_node(struct memory_block *mem, void *nid)
  * @fallback: what its FALLBACK list will hold
  * @caps: the CDM_CAP_* that the driver grants
  *
- * To be called before any memory is added to the node.
+ * To be called before any memory is added to the node. Nobody can bind to it before
+ * cdm_node_set_draining() says that it is not draining.
  *
  * Context: Process context. Takes cdm_lock and device_hotplug_lock.
  * Return: 0; -EINVAL for a node that is not possible; -EBUSY for a node that has memory
@@ -154,8 +155,7 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 		node_set(nid, cdm_fallback_map);
 	for_each_set_bit(cap, &caps, CDM_NR_CAPS)
 		node_set(nid, cdm_cap_map[cap]);
-	if (caps & CDM_CAP_USER_BIND)
-		node_set(nid, cdm_listed_map);
+	node_set(nid, cdm_draining_map);
 	node_set(nid, cdm_node_map);
 	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
@@ -191,6 +191,7 @@ int cdm_node_untag(int nid)
 	node_clear(nid, cdm_draining_map);
 	node_clear(nid, cdm_fallback_map);
 	node_clear(nid, cdm_node_map);
+	cdm_node_set_distance(nid, 0, 0);
 	unlock_device_hotplug();
 	return 0;
 }
@@ -325,6 +326,9 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 	case MEM_ONLINE:
 		cdm_update_bindable(nid);
 		break;
+	case MEM_OFFLINE:
+		cdm_remember_bad_pages(arg->start_pfn, arg->nr_pages);
+		break;
 	}
 	return NOTIFY_OK;
 }
@@ -431,26 +435,6 @@ static unsigned long cdm_pcp_pages(struct zone *zone)
 		pages += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
 	return pages;
 }
-
-/**
- * cdm_node_used_pages() - count the pages of a node that somebody holds
- * @nid: a tagged node
- *
- * Context: Process context. Takes mem_hotplug_lock. The number is a snapshot.
- * Return: pages that are neither in the buddy allocator nor on a per-CPU list.
- */
-unsigned long cdm_node_used_pages(int nid)
-{
-	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
-	unsigned long idle, managed;
-
-	get_online_mems();
-	idle = zone_page_state_snapshot(zone, NR_FREE_PAGES) + cdm_pcp_pages(zone);
-	managed = zone_managed_pages(zone);
-	put_online_mems();
-	return managed > idle ? managed - idle : 0;
-}
-EXPORT_SYMBOL_GPL(cdm_node_used_pages);
 
 /**
  * cdm_node_drain_pcp() - give free pages on per-CPU lists back to the buddy allocator

@@ -17,6 +17,8 @@ extern nodemask_t cdm_bindable_map;
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);
 
+void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages);
+
 int cdm_alloc_explicit_zonelists(void);
 int cdm_order_nodes(int local, const nodemask_t *nodes, const nodemask_t *devices,
 		    int (*distance)(int, int), int *order);

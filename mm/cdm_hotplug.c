@@ -11,8 +11,7 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
-#include <linux/page-flags.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "cdm.h"
 #include "internal.h"
@@ -53,49 +52,10 @@ bool cdm_node_range_addressable(u64 start, u64 size)
 }
 EXPORT_SYMBOL_GPL(cdm_node_range_addressable);
 
-/**
- * cdm_node_add_memory() - hot-plug a device's memory, and leave all of it offline
- * @nid: a tagged node
- * @start: first byte, aligned to the memory block
- * @size: bytes, a multiple of the memory block
- * @name: what /proc/iomem shows, of the form "System RAM (...)"; not copied
- *
- * The memmap comes from system RAM. The auto_online_blocks setting does not apply:
- * whether and when the blocks go online is the driver core's business.
- *
- * Context: Process context. Takes device_hotplug_lock and mem_hotplug_lock.
- * Return: the id of the memory group, 0 or more; -EEXIST when the range overlaps other
- * memory or a busy resource, -EINVAL, -ENOMEM or what else memory hotplug returns; then
- * nothing has been added.
- */
-int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name)
-{
-	int mgid, rc;
-
-	mgid = memory_group_register_static(nid, PFN_UP(size));
-	if (mgid < 0)
-		return mgid;
-
-	mutex_lock(&cdm_add_lock);
-	WRITE_ONCE(cdm_adder, current);
-	WRITE_ONCE(cdm_adding_nid, nid);
-	rc = add_memory_driver_managed(mgid, start, size, name, MHP_NID_IS_MGID);
-	WRITE_ONCE(cdm_adding_nid, NUMA_NO_NODE);
-	WRITE_ONCE(cdm_adder, NULL);
-	mutex_unlock(&cdm_add_lock);
-
-	if (rc) {
-		memory_group_unregister(mgid);
-		return rc;
-	}
-	return mgid;
-}
-EXPORT_SYMBOL_GPL(cdm_node_add_memory);
-
-/* One pass over the blocks of a range: which way, and which blocks it has changed */
+/* One pass over the blocks of a device: which way, and which blocks it has changed */
 struct cdm_transition {
-	unsigned long first_block;
 	unsigned long *changed;
+	unsigned long block;
 	bool online;
 };
 
@@ -111,10 +71,14 @@ static int cdm_block_set(struct memory_block *mem, bool online)
 static int cdm_change_block(struct memory_block *mem, void *arg)
 {
 	struct cdm_transition *t = arg;
-	int rc = cdm_block_set(mem, t->online);
+	int rc;
 
+	if (signal_pending(current))
+		return -EINTR;
+	rc = cdm_block_set(mem, t->online);
 	if (!rc)
-		__set_bit(mem->dev.id - t->first_block, t->changed);
+		__set_bit(t->block, t->changed);
+	t->block++;
 	cond_resched();
 	return rc < 0 ? rc : 0;
 }
@@ -123,124 +87,185 @@ static int cdm_undo_block(struct memory_block *mem, void *arg)
 {
 	struct cdm_transition *t = arg;
 
-	if (test_bit(mem->dev.id - t->first_block, t->changed) &&
-	    cdm_block_set(mem, !t->online) < 0)
+	if (test_bit(t->block++, t->changed) && cdm_block_set(mem, !t->online) < 0)
 		pr_err("block memory%u could not be taken back\n", mem->dev.id);
 	return 0;
 }
 
-static int cdm_change_blocks(u64 start, u64 size, bool online)
+static int cdm_walk_blocks(const struct cdm_range *ranges, unsigned int nr,
+			   struct cdm_transition *t, walk_memory_blocks_func_t func)
 {
-	struct cdm_transition t = {
-		.first_block = start / memory_block_size_bytes(),
-		.online = online,
-	};
+	unsigned int i;
+	int rc = 0;
+
+	t->block = 0;
+	for (i = 0; !rc && i < nr; i++)
+		rc = walk_memory_blocks(ranges[i].start, ranges[i].size, t, func);
+	return rc;
+}
+
+/* All blocks of @ranges or none. Under device_hotplug_lock, in a kernel thread. */
+static int cdm_change_blocks(const struct cdm_range *ranges, unsigned int nr, bool online)
+{
+	struct cdm_transition t = { .online = online };
+	unsigned long nr_blocks = 0;
+	unsigned int i;
 	int rc;
 
-	t.changed = bitmap_zalloc(size / memory_block_size_bytes(), GFP_KERNEL);
+	for (i = 0; i < nr; i++)
+		nr_blocks += ranges[i].size / memory_block_size_bytes();
+	t.changed = bitmap_zalloc(nr_blocks, GFP_KERNEL);
 	if (!t.changed)
 		return -ENOMEM;
 
-	lock_device_hotplug();
-	rc = walk_memory_blocks(start, size, &t, cdm_change_block);
-	if (rc)
-		walk_memory_blocks(start, size, &t, cdm_undo_block);
-	unlock_device_hotplug();
-
+	rc = cdm_walk_blocks(ranges, nr, &t, cdm_change_block);
+	if (rc) {
+		/* A signal has ended it; the way back is to be gone to its end */
+		if (current->flags & PF_KTHREAD)
+			disallow_signal(SIGKILL);
+		cdm_walk_blocks(ranges, nr, &t, cdm_undo_block);
+	}
 	bitmap_free(t.changed);
 	return rc;
 }
 
 /**
- * cdm_node_online_memory() - online a range to ZONE_MOVABLE, all of it or nothing
- * @start: first byte of memory that cdm_node_add_memory() added
- * @size: bytes
+ * cdm_node_online_memory() - online a device's memory to ZONE_MOVABLE, all of it or nothing
+ * @ranges: memory that cdm_node_add_memory() added
+ * @nr: how many ranges
  *
- * Blocks that are online already stay so, also when another block fails.
+ * Blocks that are online already stay so, also when another block fails. So that what was
+ * done can be undone, nobody should be able to allocate from the node meanwhile.
  *
- * Context: Process context. Takes device_hotplug_lock and mem_hotplug_lock.
- * Return: 0, -ENOMEM, or what onlining a block returns (-EPERM: refused by a notifier).
+ * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
+ * Return: 0; -ENOMEM; -EINTR after a SIGKILL that the thread allows; or what onlining a
+ * block returns (-EPERM: refused by a notifier).
  */
-int cdm_node_online_memory(u64 start, u64 size)
+int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 {
-	return cdm_change_blocks(start, size, true);
+	int rc;
+
+	lock_device_hotplug();
+	rc = cdm_change_blocks(ranges, nr, true);
+	unlock_device_hotplug();
+	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_online_memory);
 
 /**
- * cdm_node_offline_memory() - move a range's pages away and offline it, or nothing
- * @start: first byte of memory that cdm_node_add_memory() added
- * @size: bytes
+ * cdm_node_offline_memory() - move a device's pages away and offline it, or nothing
+ * @ranges: memory that cdm_node_add_memory() added
+ * @nr: how many ranges
  *
- * Does not return while a page stays that cannot move, except on a signal to the
- * calling task: the caller runs it in a thread of its own, with a deadline.
+ * Does not return while a page stays that cannot move, except on a signal: the thread
+ * that calls it allows SIGKILL, and somebody who knows the deadline sends it.
  *
- * Context: Process context. Takes device_hotplug_lock and mem_hotplug_lock.
- * Return: 0, -ENOMEM, -EINTR after a signal, -EBUSY for a page that cannot move.
+ * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
+ * Return: 0, -ENOMEM, -EINTR after a SIGKILL, -EBUSY for a page that cannot move.
  */
-int cdm_node_offline_memory(u64 start, u64 size)
+int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 {
-	return cdm_change_blocks(start, size, false);
+	int rc;
+
+	lock_device_hotplug();
+	rc = cdm_change_blocks(ranges, nr, false);
+	unlock_device_hotplug();
+	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_offline_memory);
 
-/**
- * cdm_node_remove_memory() - offline a range where it is online, and unplug it
- * @mgid: what cdm_node_add_memory() returned
- * @start: first byte of that memory
- * @size: its size in bytes
- *
- * As cdm_node_offline_memory(); no other tool can online a block between the two steps.
- *
- * Context: Process context. Takes device_hotplug_lock and mem_hotplug_lock.
- * Return: 0, or an error with every block in the state that it was in.
- */
-int cdm_node_remove_memory(int mgid, u64 start, u64 size)
+/* Offline what is online of @ranges, and unplug all of it; or nothing */
+static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 {
-	int rc = offline_and_remove_memory(start, size);
+	unsigned int i;
+	int rc;
+
+	lock_device_hotplug();
+	rc = cdm_change_blocks(ranges, nr, false);
+	/* Nobody can online a block between the two steps: the second one cannot fail */
+	for (i = 0; !rc && i < nr; i++)
+		__remove_memory(ranges[i].start, ranges[i].size);
+	unlock_device_hotplug();
+	return rc;
+}
+
+/**
+ * cdm_node_remove_memory() - offline a device's memory where it is online, and unplug it
+ * @mgid: what cdm_node_add_memory() returned
+ * @ranges: that memory
+ * @nr: how many ranges
+ *
+ * As cdm_node_offline_memory().
+ *
+ * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
+ * Return: 0, or an error as of cdm_node_offline_memory() with every block in the state
+ * that it was in.
+ */
+int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr)
+{
+	int rc = cdm_unplug(ranges, nr);
 
 	return rc ?: memory_group_unregister(mgid);
 }
 EXPORT_SYMBOL_GPL(cdm_node_remove_memory);
 
-/* Is this a page that only a driver can give back: nobody's memory, nor anybody's file? */
-static bool cdm_page_is_held(struct page *page)
+/* Add the ranges one after the other; returns how many, and in @rc why no more */
+static unsigned int cdm_add_ranges(int nid, int mgid, const struct cdm_range *ranges,
+				   unsigned int nr, const char *name, int *rc)
 {
-	struct folio *folio = page_folio(page);
+	unsigned int i;
 
-	return page_count(page) && !PageBuddy(page) && !PageTail(page) &&
-	       !PageHWPoison(page) && !folio_test_lru(folio) && !folio_mapped(folio) &&
-	       !folio->mapping;
+	guard(mutex)(&cdm_add_lock);
+
+	*rc = 0;
+	WRITE_ONCE(cdm_adder, current);
+	WRITE_ONCE(cdm_adding_nid, nid);
+	for (i = 0; i < nr; i++) {
+		*rc = add_memory_driver_managed(mgid, ranges[i].start, ranges[i].size, name,
+						MHP_NID_IS_MGID);
+		if (*rc)
+			break;
+	}
+	WRITE_ONCE(cdm_adding_nid, NUMA_NO_NODE);
+	WRITE_ONCE(cdm_adder, NULL);
+	return i;
 }
 
 /**
- * cdm_node_poison_pages() - treat what was not given back as bad memory
- * @start_pfn: first page of a range whose blocks are isolated
- * @nr_pages: pages
+ * cdm_node_add_memory() - hot-plug a device's memory, and leave all of it offline
+ * @nid: a tagged node that nobody can bind to yet
+ * @ranges: each aligned to the memory block, none overlapping
+ * @nr: how many ranges, not 0
+ * @name: what /proc/iomem shows, of the form "System RAM (...)"; not copied
  *
- * A page that is marked so no longer keeps its block from going offline. The last resort
- * of a driver's remove() that has waited for its users in vain.
+ * The memmap comes from system RAM. The auto_online_blocks setting does not apply:
+ * whether and when the blocks go online is the driver core's business.
  *
- * Context: Process context, in a MEM_GOING_OFFLINE notifier.
- * Return: the number of pages that were marked.
+ * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
+ * Return: the id of the memory group, 0 or more; -EEXIST when a range overlaps other
+ * memory or a busy resource, -EINVAL, -ENOMEM or what else memory hotplug returns; then
+ * nothing has been added.
  */
-unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages)
+int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
+			const char *name)
 {
-	unsigned long pfn, i, nr, marked = 0;
+	unsigned long max_pages = 0;
+	unsigned int i, added;
+	int mgid, rc;
 
-	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += nr) {
-		struct page *page = pfn_to_page(pfn);
+	for (i = 0; i < nr; i++)
+		max_pages += PFN_UP(ranges[i].size);
+	mgid = memory_group_register_static(nid, max_pages);
+	if (mgid < 0)
+		return mgid;
 
-		nr = 1;
-		if (!cdm_page_is_held(page))
-			continue;
-		nr = compound_nr(page);
-		for (i = 0; i < nr; i++) {
-			SetPageHWPoison(page + i);
-			num_poisoned_pages_inc(pfn + i);
-		}
-		marked += nr;
-	}
-	return marked;
+	added = cdm_add_ranges(nid, mgid, ranges, nr, name, &rc);
+	if (!rc)
+		return mgid;
+	if (cdm_unplug(ranges, added))
+		pr_err("node %d: %u ranges could not be taken back\n", nid, added);
+	else
+		memory_group_unregister(mgid);
+	return rc;
 }
-EXPORT_SYMBOL_GPL(cdm_node_poison_pages);
+EXPORT_SYMBOL_GPL(cdm_node_add_memory);

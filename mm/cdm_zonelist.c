@@ -42,6 +42,45 @@ static struct zonelist **cdm_explicit_lists;
 /* Scratch space of the list builders, nr_node_ids entries; under zonelist_update_seq */
 static int *cdm_order;
 
+/* What drivers have said: the node that one is near, and how far that is, in its low byte */
+static int cdm_ways[MAX_NUMNODES] __read_mostly;
+
+/**
+ * cdm_node_set_distance() - say how far a node is from another, instead of the firmware
+ * @nid: a tagged node without memory
+ * @near: the node of system RAM that it is nearest to
+ * @distance: to that node, above LOCAL_DISTANCE and below 255; 0 for the firmware's word
+ *
+ * The way to every other node leads through @near.
+ *
+ * Context: Any.
+ */
+void cdm_node_set_distance(int nid, int near, unsigned int distance)
+{
+	WRITE_ONCE(cdm_ways[nid], distance ? near << 8 | distance : 0);
+}
+EXPORT_SYMBOL_GPL(cdm_node_set_distance);
+
+/* From a node to the one near it, and how far that is: itself, and 0, where no driver said */
+static int cdm_way(int nid, int *near)
+{
+	int way = READ_ONCE(cdm_ways[nid]);
+
+	*near = way ? way >> 8 : nid;
+	return way ? (way & 0xff) - LOCAL_DISTANCE : 0;
+}
+
+int __cdm_distance(int from, int to)
+{
+	int from_near, to_near, way;
+
+	if (from == to || from < 0 || from >= MAX_NUMNODES || to < 0 || to >= MAX_NUMNODES)
+		return 0;
+	way = cdm_way(from, &from_near) + cdm_way(to, &to_near);
+	/* Does not come here again: what a node is near to is system RAM */
+	return way ? min(way + node_distance(from_near, to_near), 255 - 1) : 0;
+}
+
 struct cdm_ordering {
 	int local;
 	const nodemask_t *devices;
@@ -87,7 +126,7 @@ int cdm_order_nodes(int local, const nodemask_t *nodes, const nodemask_t *device
 }
 EXPORT_SYMBOL_IF_KUNIT(cdm_order_nodes);
 
-static int cdm_distance(int from, int to)
+static int distance_of(int from, int to)
 {
 	return node_distance(from, to);
 }
@@ -117,7 +156,7 @@ static void cdm_end_list(struct zoneref *zoneref)
 /* Append the zones of @nodes in the order that @local sees them in */
 static struct zoneref *cdm_add_nodes(struct zoneref *zoneref, int local, const nodemask_t *nodes)
 {
-	int i, nr = cdm_order_nodes(local, nodes, &cdm_node_map, cdm_distance, cdm_order);
+	int i, nr = cdm_order_nodes(local, nodes, &cdm_node_map, distance_of, cdm_order);
 
 	for (i = 0; i < nr; i++)
 		zoneref = cdm_add_node(zoneref, cdm_order[i]);

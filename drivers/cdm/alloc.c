@@ -26,9 +26,15 @@
  */
 #define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
 
+/* The counter of the memory block that a page of the device is in */
 static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
 {
-	return &cdm->held[(PFN_PHYS(pfn) - cdm->config.start) / memory_block_size_bytes()];
+	const struct cdm_range *range = cdm->ranges;
+	atomic_t *held = cdm->held;
+
+	for (; PFN_PHYS(pfn) - range->start >= range->size; range++)
+		held += range->size / memory_block_size_bytes();
+	return held + (PFN_PHYS(pfn) - range->start) / memory_block_size_bytes();
 }
 
 static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
@@ -99,6 +105,13 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
 
+static bool has_bad_page(struct page *page, unsigned int order)
+{
+	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);
+
+	return cdm_node_next_bad(pfn, end) < end;
+}
+
 /**
  * cdm_free_pages() - give pages back
  * @cdm: the device that they came from
@@ -114,7 +127,11 @@ void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int orde
 	atomic_t *held = held_by(cdm, page_to_pfn(page));
 
 	rcu_read_lock();
-	if (!READ_ONCE(cdm->abandoned))
+	if (READ_ONCE(cdm->abandoned))
+		; /* lost */
+	else if (unlikely(READ_ONCE(cdm->has_bad_pages)) && order && has_bad_page(page, order))
+		cdm_node_free_around_bad(page, order);
+	else
 		__free_pages(page, order);
 	/* After the free, so that a count of 0 means that the block's pages are back */
 	atomic_sub(1 << order, held);
@@ -137,5 +154,9 @@ unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 
 unsigned long cdm_held_pages(struct cdm_device *cdm)
 {
-	return cdm_held_pages_in(cdm, PHYS_PFN(cdm->config.start), PFN_DOWN(cdm->config.size));
+	unsigned long i, pages = 0;
+
+	for (i = 0; i < cdm->nr_blocks; i++)
+		pages += atomic_read(&cdm->held[i]);
+	return pages;
 }

@@ -10,16 +10,19 @@
 #include <linux/nodemask.h>
 #include <linux/notifier.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 /**
  * enum cdm_state - where a device is in its life; see the drawing in hotplug.c
  * @CDM_ADDED: its memory blocks are there, all of them offline
+ * @CDM_ONLINING: its blocks go online; nothing is allocated yet
  * @CDM_ONLINE: at least one block is online; pages can be allocated
  * @CDM_DRAINING: its pages are being moved away; nothing is allocated any more
  * @CDM_REMOVED: all undone; only references keep the structure
  */
 enum cdm_state {
 	CDM_ADDED,
+	CDM_ONLINING,
 	CDM_ONLINE,
 	CDM_DRAINING,
 	CDM_REMOVED,
@@ -28,35 +31,51 @@ enum cdm_state {
 /**
  * struct cdm_device - a coherent device's memory
  * @dev: in class cdm; its reference count is the device's
- * @config: what the driver registered, with the node id resolved
+ * @config: what the driver registered, with the node id resolved, and without the arrays
+ * @ranges: its memory
+ * @nr_ranges: how many
+ * @size: bytes in all ranges
  * @nodes: @config.nid as a mask: allocations pass it, so that cpusets do not put theirs
  * @iomem_name: what /proc/iomem shows
  * @mgid: id of the memory group
  * @nb: sees blocks go online and offline, whoever does it
- * @lock: serialises what drivers and administrators ask for; protects @draining,
+ * @lock: serialises what drivers and administrators ask for; protects @transition,
  *	@removed, @abandoned, @config.fallback and @config.caps. Outside of device_hotplug_lock and
  *	mem_hotplug_lock, and so never taken in @nb.
- * @draining: pages are being moved away; read without a lock
+ * @transition: CDM_ONLINING, CDM_DRAINING, or 0 for neither; read without a lock
  * @removed: the memory has gone; read without a lock
  * @abandoned: @nb marks the pages that were not given back instead of refusing
+ * @cancelled: somebody wants the transition to end
+ * @wait: for the end of a transition, and for @cancelled
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
+ * @retire_lock: keeps the memory from being removed while one of its pages is retired.
+ *	Inside of @lock.
+ * @has_bad_pages: some page is, or has been, bad; never cleared
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
  */
 struct cdm_device {
 	struct device dev;
 	struct cdm_config config;
+	struct cdm_range *ranges;
+	unsigned int nr_ranges;
+	u64 size;
 	nodemask_t nodes;
 	char iomem_name[40];
 	int mgid;
 	struct notifier_block nb;
 
 	struct mutex lock; /* see above */
-	bool draining;
+	enum cdm_state transition;
 	bool removed;
 	bool abandoned;
+	bool cancelled;
+	wait_queue_head_t wait;
 	unsigned long online_pages;
+
+	struct mutex retire_lock; /* see above */
+	bool has_bad_pages;
 
 	unsigned long nr_blocks;
 	atomic_t held[] __counted_by(nr_blocks);
@@ -67,10 +86,13 @@ struct cdm_device {
 /* Derived, not stored: it stays true whoever onlines and offlines blocks */
 static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 {
+	enum cdm_state transition;
+
 	if (READ_ONCE(cdm->removed))
 		return CDM_REMOVED;
-	if (READ_ONCE(cdm->draining))
-		return CDM_DRAINING;
+	transition = READ_ONCE(cdm->transition);
+	if (transition)
+		return transition;
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
 
@@ -84,12 +106,20 @@ void cdm_hotplug_abandon(struct cdm_device *cdm);
 unsigned int cdm_drain_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);
 
+/* job.c */
+int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
+		unsigned int seconds);
+
 /* alloc.c */
 unsigned long cdm_held_pages(struct cdm_device *cdm);
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages);
 
+/* retire.c */
+extern struct bin_attribute cdm_bad_pages_attr;
+
 /* sysfs.c */
+int cdm_uevent(const struct device *dev, struct kobj_uevent_env *env);
 extern const struct attribute_group *cdm_device_groups[];
 
 #endif /* _DRIVERS_CDM_CORE_H */

@@ -73,9 +73,13 @@ static bool slot_is_acpi_hotplug(struct pci_dev *pdev)
 
 static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
-	struct cdm_config config = {
+	struct cdm_range memory = {
 		.start = pci_resource_start(pdev, CDM_PCI_BAR),
 		.size = pci_resource_len(pdev, CDM_PCI_BAR),
+	};
+	struct cdm_config config = {
+		.ranges = &memory,
+		.nr_ranges = 1,
 		.nid = generic_initiator_node(pdev),
 		.fallback = system_fallback ? CDM_FALLBACK_SYSTEM : CDM_FALLBACK_NONE,
 		.online_policy = manual ? CDM_ONLINE_MANUAL : CDM_ONLINE_AUTO,

@@ -7,33 +7,93 @@
 #include <linux/device.h>
 #include <linux/memory.h>
 #include <linux/nodemask.h>
+#include <linux/topology.h>
 
 #include <kunit/visibility.h>
 
 #include "cdm_core.h"
 
-static int check_range(struct device *parent, const struct cdm_config *config)
+static int check_range(struct device *parent, const struct cdm_range *range)
 {
 	unsigned long block = memory_block_size_bytes();
 
-	if (!config->size) {
+	if (!range->size) {
 		dev_err(parent, "cdm: size 0\n");
 		return -EINVAL;
 	}
-	if (!IS_ALIGNED(config->start, block)) {
+	if (!IS_ALIGNED(range->start, block)) {
 		dev_err(parent, "cdm: start %#llx is not aligned to the memory block, %#lx\n",
-			config->start, block);
+			range->start, block);
 		return -EINVAL;
 	}
-	if (!IS_ALIGNED(config->size, block)) {
+	if (!IS_ALIGNED(range->size, block)) {
 		dev_err(parent, "cdm: size %#llx is not a multiple of the memory block, %#lx\n",
-			config->size, block);
+			range->size, block);
 		return -EINVAL;
 	}
-	if (!cdm_node_range_addressable(config->start, config->size)) {
+	if (!cdm_node_range_addressable(range->start, range->size)) {
 		dev_err(parent, "cdm: start %#llx size %#llx is beyond what the CPU can map\n",
-			config->start, config->size);
+			range->start, range->size);
 		return -ERANGE;
+	}
+	return 0;
+}
+
+static int check_ranges(struct device *parent, const struct cdm_config *config)
+{
+	unsigned int i;
+	int rc;
+
+	if (!config->nr_ranges) {
+		dev_err(parent, "cdm: nr_ranges 0\n");
+		return -EINVAL;
+	}
+	for (i = 0; i < config->nr_ranges; i++) {
+		rc = check_range(parent, &config->ranges[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static bool is_in_a_range(const struct cdm_config *config, u64 addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_ranges; i++)
+		if (addr >= config->ranges[i].start &&
+		    addr - config->ranges[i].start < config->ranges[i].size)
+			return true;
+	return false;
+}
+
+static int check_bad_pages(struct device *parent, const struct cdm_config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_bad_pages; i++) {
+		if (!is_in_a_range(config, config->bad_pages[i])) {
+			dev_err(parent, "cdm: bad_pages %#llx is outside of the memory\n",
+				config->bad_pages[i]);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_distance(struct device *parent, const struct cdm_config *config)
+{
+	if (!config->distance)
+		return 0;
+	if (config->distance <= LOCAL_DISTANCE || config->distance >= 255) {
+		dev_err(parent, "cdm: distance %u is not between %u and 255\n",
+			config->distance, LOCAL_DISTANCE);
+		return -EINVAL;
+	}
+	if (config->near < 0 || config->near >= MAX_NUMNODES ||
+	    !node_state(config->near, N_MEMORY)) {
+		dev_err(parent, "cdm: near %d is not a node of system RAM\n", config->near);
+		return -EINVAL;
 	}
 	return 0;
 }
@@ -63,16 +123,18 @@ static int check_node(struct device *parent, int nid)
  * @config: the configuration
  *
  * Return: 0, or an error after one log line that names the field and its value:
- * -EINVAL for a size of 0, an unaligned start or size, a node that is not possible, an
- * unknown fallback, policy or capability; -ERANGE for an address that the CPU cannot map;
- * -EBUSY for a node with CPUs or system RAM.
+ * -EINVAL for no range or one of size 0, an unaligned start or size, a node that is not
+ * possible, an unknown fallback, policy or capability, a bad page outside of the ranges, a
+ * distance that is none or to a node without RAM; -ERANGE for an address that the CPU
+ * cannot map; -EBUSY for a node with CPUs or system RAM.
  */
 int cdm_config_check(struct device *parent, const struct cdm_config *config)
 {
-	int rc = check_range(parent, config);
+	int rc = check_ranges(parent, config);
 
-	if (!rc)
-		rc = check_node(parent, config->nid);
+	rc = rc ?: check_node(parent, config->nid);
+	rc = rc ?: check_bad_pages(parent, config);
+	rc = rc ?: check_distance(parent, config);
 	if (rc)
 		return rc;
 

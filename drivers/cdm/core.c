@@ -33,36 +33,60 @@ static void cdm_device_release(struct device *dev)
 	struct cdm_device *cdm = to_cdm_device(dev);
 
 	ida_free(&cdm_ida, dev->id);
-	kfree(cdm);
+	kfree(cdm->ranges);
+	kvfree(cdm);
 }
 
 static const struct class cdm_class = {
 	.name = "cdm",
 	.dev_groups = cdm_device_groups,
 	.dev_release = cdm_device_release,
+	.dev_uevent = cdm_uevent,
 };
+
+static u64 total_size(const struct cdm_config *config)
+{
+	unsigned int i;
+	u64 size = 0;
+
+	for (i = 0; i < config->nr_ranges; i++)
+		size += config->ranges[i].size;
+	return size;
+}
 
 /* A device that nobody sees yet, or an error */
 static struct cdm_device *cdm_device_create(struct device *parent,
 					    const struct cdm_config *config)
 {
-	unsigned long nr_blocks = config->size / memory_block_size_bytes();
+	u64 size = total_size(config);
+	unsigned long nr_blocks = size / memory_block_size_bytes();
 	struct cdm_device *cdm;
 	int id;
 
-	cdm = kzalloc(struct_size(cdm, held, nr_blocks), GFP_KERNEL);
+	cdm = kvzalloc(struct_size(cdm, held, nr_blocks), GFP_KERNEL);
 	if (!cdm)
 		return ERR_PTR(-ENOMEM);
-	id = ida_alloc(&cdm_ida, GFP_KERNEL);
+	cdm->ranges = kmemdup_array(config->ranges, config->nr_ranges, sizeof(*cdm->ranges),
+				    GFP_KERNEL);
+	id = cdm->ranges ? ida_alloc(&cdm_ida, GFP_KERNEL) : -ENOMEM;
 	if (id < 0) {
-		kfree(cdm);
+		kfree(cdm->ranges);
+		kvfree(cdm);
 		return ERR_PTR(id);
 	}
 
 	cdm->nr_blocks = nr_blocks;
+	cdm->nr_ranges = config->nr_ranges;
+	cdm->size = size;
 	cdm->config = *config;
+	/* The caller's, who may take them away */
+	cdm->config.ranges = NULL;
+	cdm->config.bad_pages = NULL;
+	cdm->has_bad_pages = config->nr_bad_pages;
 	cdm->nodes = nodemask_of_node(config->nid);
 	mutex_init(&cdm->lock);
+	mutex_init(&cdm->retire_lock);
+	init_waitqueue_head(&cdm->wait);
 	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
 
 	device_initialize(&cdm->dev);
@@ -75,6 +99,17 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 		return ERR_PTR(-ENOMEM);
 	}
 	return cdm;
+}
+
+/* Before the memory is there: no page of it that is bad is ever free */
+static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < config->nr_bad_pages; i++)
+		rc = cdm_node_retire_page(PHYS_PFN(config->bad_pages[i]));
+	return rc;
 }
 
 /**
@@ -122,7 +157,11 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 		goto put;
 	}
 
-	rc = cdm_hotplug_add(cdm);
+	cdm_node_set_distance(resolved.nid, resolved.near, resolved.distance);
+
+	rc = retire_known(cdm, config);
+	if (!rc)
+		rc = cdm_hotplug_add(cdm);
 	if (rc)
 		goto untag;
 
@@ -132,8 +171,8 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 		goto remove_memory;
 	}
 
-	dev_info(&cdm->dev, "%llu MiB at %#llx are node %d\n", resolved.size >> 20,
-		 resolved.start, resolved.nid);
+	dev_info(&cdm->dev, "%llu MiB at %#llx are node %d\n", cdm->size >> 20,
+		 cdm->ranges[0].start, resolved.nid);
 	return cdm;
 
 remove_memory:
@@ -142,6 +181,7 @@ remove_memory:
 		cdm_hotplug_abandon(cdm);
 	goto put;
 untag:
+	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 	cdm_node_untag(resolved.nid);
 put:
 	put_device(&cdm->dev);
@@ -152,17 +192,19 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
 /**
  * cdm_device_unregister() - take a device's memory away
  * @cdm: the device
+ * @seconds: how long it may take; 0 for as long as it takes
  *
  * User pages move to system RAM first.
  *
- * Context: Process context. Takes up to drain_seconds.
+ * Context: Process context.
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, -ETIMEDOUT
- * when a page did not move by the deadline, -ENOMEM: then the device is as it was, and
- * the call can be made again.
+ * when a page did not move by the deadline, -ECANCELED when an administrator ended it,
+ * -EINTR when the caller was killed before it began, -ENOMEM: then the device is as it
+ * was, and the call can be made again.
  */
-int cdm_device_unregister(struct cdm_device *cdm)
+int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {
-	int rc = cdm_hotplug_remove(cdm, cdm_drain_seconds());
+	int rc = cdm_hotplug_remove(cdm, seconds);
 
 	if (rc) {
 		cdm_report_users(cdm, rc);

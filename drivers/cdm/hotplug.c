@@ -2,32 +2,31 @@
 /*
  * Coherent device memory: a device's memory comes, goes online, is drained, and leaves.
  *
- *                           first block online
- *   cdm_hotplug_add() -> ADDED ----------------> ONLINE
- *                        ^ | ^                    | ^
- *                        | | | last block offline | | something cannot leave
- *                        | | +--------------------+ |
- *                        | v                      v |
- *                        DRAINING <---------------+-+
- *                            |
- *                            +--> REMOVED    cdm_hotplug_remove()
+ *                            first block online
+ *   cdm_hotplug_add() -> ADDED <----------------> ONLINE
+ *                         | ^  last block offline  ^ |
+ *                         v |                      | v
+ *                      ONLINING ------------------>|DRAINING -> REMOVED
+ *
+ *   from            to        when
+ *   ADDED, ONLINE   ONLINING  cdm_device_online()
+ *   ONLINING        ONLINE    every block is online
+ *                   the same  undone: failed or cancelled
+ *   ADDED, ONLINE   DRAINING  cdm_device_offline(), cdm_hotplug_remove()
+ *   DRAINING        ADDED     every block is offline
+ *                   REMOVED   and the memory has gone
+ *                   the same  undone: something cannot leave, or cancelled
  *
  * ADDED and ONLINE follow the blocks, whoever onlines or offlines them: the core, or
- * somebody with a shell. DRAINING is the core's.
- *
- * A drain runs in a thread of its own. offline_pages() leaves its loop over a page that
- * cannot move for one reason only, a signal, and a signal to the thread is how a drain
- * ends at its deadline; a signal to the writer of a sysfs file does not disturb it.
+ * somebody with a shell. ONLINING and DRAINING are the core's: all blocks or none, and
+ * meanwhile nobody can bind to the node and no driver gets pages, so that what was done
+ * can be undone. Both can be cancelled. Every change is announced by a uevent.
  */
 #include <linux/cdm_node.h>
-#include <linux/completion.h>
-#include <linux/kthread.h>
 #include <linux/memory.h>
 #include <linux/module.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 
 #include "cdm_core.h"
 
@@ -43,8 +42,28 @@ unsigned int cdm_drain_seconds(void)
 static bool is_ours(struct cdm_device *cdm, const struct memory_notify *arg)
 {
 	u64 start = PFN_PHYS(arg->start_pfn);
+	unsigned int i;
 
-	return start >= cdm->config.start && start < cdm->config.start + cdm->config.size;
+	for (i = 0; i < cdm->nr_ranges; i++)
+		if (start - cdm->ranges[i].start < cdm->ranges[i].size)
+			return true;
+	return false;
+}
+
+/* Tell user space. Not before it can see the device, nor after. */
+static void announce(struct cdm_device *cdm)
+{
+	if (device_is_registered(&cdm->dev))
+		kobject_uevent(&cdm->dev.kobj, KOBJ_CHANGE);
+}
+
+static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
+{
+	enum cdm_state before = cdm_state(cdm);
+
+	WRITE_ONCE(cdm->online_pages, pages);
+	if (cdm_state(cdm) != before)
+		announce(cdm);
 }
 
 /* Refuse to offline a block that holds pages only a driver can give back */
@@ -84,10 +103,10 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 	case MEM_GOING_OFFLINE:
 		return going_offline(cdm, arg);
 	case MEM_ONLINE:
-		WRITE_ONCE(cdm->online_pages, cdm->online_pages + arg->nr_pages);
+		set_online_pages(cdm, cdm->online_pages + arg->nr_pages);
 		break;
 	case MEM_OFFLINE:
-		WRITE_ONCE(cdm->online_pages, cdm->online_pages - arg->nr_pages);
+		set_online_pages(cdm, cdm->online_pages - arg->nr_pages);
 		break;
 	}
 	return NOTIFY_OK;
@@ -98,6 +117,62 @@ static void keep_until_reboot(struct cdm_device *cdm)
 {
 	get_device(&cdm->dev);
 	dev_crit(&cdm->dev, "node %d keeps its memory blocks until reboot\n", cdm->config.nid);
+}
+
+static int add_work(struct cdm_device *cdm)
+{
+	int rc = cdm_node_add_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges,
+				     cdm->iomem_name);
+
+	if (rc >= 0)
+		cdm->mgid = rc;
+	return min(rc, 0);
+}
+
+static int online_work(struct cdm_device *cdm)
+{
+	return cdm_node_online_memory(cdm->ranges, cdm->nr_ranges);
+}
+
+static int offline_work(struct cdm_device *cdm)
+{
+	return cdm_node_offline_memory(cdm->ranges, cdm->nr_ranges);
+}
+
+static int remove_work(struct cdm_device *cdm)
+{
+	return cdm_node_remove_memory(cdm->mgid, cdm->ranges, cdm->nr_ranges);
+}
+
+/* First nobody can bind to the node any more, then no driver gets pages */
+static void begin_transition(struct cdm_device *cdm, enum cdm_state transition)
+{
+	lockdep_assert_held(&cdm->lock);
+
+	WRITE_ONCE(cdm->cancelled, false);
+	cdm_node_set_draining(cdm->config.nid, true);
+	WRITE_ONCE(cdm->transition, transition);
+	announce(cdm);
+	synchronize_rcu();
+}
+
+static void end_transition(struct cdm_device *cdm)
+{
+	WRITE_ONCE(cdm->transition, 0);
+	if (!cdm->abandoned)
+		cdm_node_set_draining(cdm->config.nid, false);
+	announce(cdm);
+}
+
+static void set_perf_attrs(struct cdm_device *cdm)
+{
+	struct access_coordinate *access = &cdm->config.access;
+	int class;
+
+	if (!memchr_inv(access, 0, sizeof(*access)))
+		return;
+	for (class = 0; class < ACCESS_COORDINATE_MAX; class++)
+		node_set_perf_attrs(cdm->config.nid, access, class);
 }
 
 /**
@@ -120,105 +195,49 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 	if (rc)
 		return rc;
 
-	rc = cdm_node_add_memory(config->nid, config->start, config->size, cdm->iomem_name);
-	if (rc < 0) {
+	rc = cdm_run_job(cdm, add_work, 0);
+	if (rc) {
 		dev_err(&cdm->dev, "start %#llx size %#llx cannot be added (%pe)\n",
-			config->start, config->size, ERR_PTR(rc));
+			cdm->ranges[0].start, cdm->size, ERR_PTR(rc));
 		goto unregister_notifier;
 	}
-	cdm->mgid = rc;
+	set_perf_attrs(cdm);
 
-	if (config->online_policy == CDM_ONLINE_MANUAL)
-		return 0;
-
-	rc = cdm_node_online_memory(config->start, config->size);
-	if (rc) {
-		dev_err(&cdm->dev, "memory cannot be onlined (%pe)\n", ERR_PTR(rc));
-		goto remove_memory;
+	if (config->online_policy == CDM_ONLINE_AUTO) {
+		rc = cdm_run_job(cdm, online_work, 0);
+		if (rc) {
+			dev_err(&cdm->dev, "memory cannot be onlined (%pe)\n", ERR_PTR(rc));
+			goto remove_memory;
+		}
 	}
+	cdm_node_set_draining(config->nid, false);
 	return 0;
 
 remove_memory:
-	if (cdm_node_remove_memory(cdm->mgid, config->start, config->size))
+	if (cdm_run_job(cdm, remove_work, cdm_drain_seconds()))
 		keep_until_reboot(cdm);
 unregister_notifier:
 	unregister_memory_notifier(&cdm->nb);
 	return rc;
 }
 
-/* What a drain thread works on */
-struct cdm_drain {
-	struct cdm_device *cdm;
-	bool remove;
+/* Move everything away and offline or remove the memory; on failure all is as before */
+static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
+		 unsigned int seconds)
+{
+	const struct cdm_ops *ops = cdm->config.ops;
 	int rc;
-	struct completion done;
-};
 
-static int drain_thread(void *data)
-{
-	struct cdm_drain *drain = data;
-	const struct cdm_config *config = &drain->cdm->config;
-
-	allow_kernel_signal(SIGKILL);
-	if (drain->remove)
-		drain->rc = cdm_node_remove_memory(drain->cdm->mgid, config->start, config->size);
-	else
-		drain->rc = cdm_node_offline_memory(config->start, config->size);
-	complete(&drain->done);
-	return 0;
-}
-
-/* Returns -ETIMEDOUT when something had not moved by the deadline */
-static int run_drain_thread(struct cdm_device *cdm, bool remove, unsigned int seconds)
-{
-	struct cdm_drain drain = { .cdm = cdm, .remove = remove };
-	struct task_struct *task;
-	unsigned long deadline;
-
-	init_completion(&drain.done);
-	task = kthread_create(drain_thread, &drain, "cdm_drain%d", cdm->config.nid);
-	if (IS_ERR(task))
-		return PTR_ERR(task);
-
-	get_task_struct(task);
-	wake_up_process(task);
-	deadline = (unsigned long)seconds * HZ;
-	/* Again and again: a signal that comes before the thread allows signals is lost */
-	while (!wait_for_completion_timeout(&drain.done, deadline)) {
-		send_sig(SIGKILL, task, 1);
-		deadline = HZ;
-	}
-	/* The thread's last instructions may be a module's that is about to be unloaded */
-	kthread_stop_put(task);
-	return drain.rc == -EINTR ? -ETIMEDOUT : drain.rc;
-}
-
-/*
- * Move everything away and offline or remove the memory; on failure all is as before.
- * The order matters: first nobody can bind to the node any more, then no driver gets
- * pages, then the blocks are isolated.
- */
-static int drain(struct cdm_device *cdm, bool remove, unsigned int seconds)
-{
-	int nid = cdm->config.nid, rc;
-
-	lockdep_assert_held(&cdm->lock);
-
-	if (!cdm->abandoned && cdm_held_pages(cdm))
+	/* Nobody would give them back: spare the others the moment without the node */
+	if (!cdm->abandoned && !(ops && ops->drain) && cdm_held_pages(cdm))
 		return -EBUSY;
 
-	cdm_node_set_draining(nid, true);
-	WRITE_ONCE(cdm->draining, true);
-	synchronize_rcu();
-
-	/* Once more, now that nothing is handed out: or other blocks would be emptied first */
-	rc = !cdm->abandoned && cdm_held_pages(cdm) ? -EBUSY : 0;
-	if (!rc)
-		rc = run_drain_thread(cdm, remove, seconds);
-
-	WRITE_ONCE(cdm->draining, false);
-	if ((rc || !remove) && !cdm->abandoned)
-		cdm_node_set_draining(nid, false);
+	begin_transition(cdm, CDM_DRAINING);
+	if (ops && ops->drain)
+		ops->drain(cdm, cdm->config.ops_data);
+	rc = !cdm->abandoned && cdm_held_pages(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
+	if (rc || work != remove_work)
+		end_transition(cdm);
 	return rc;
 }
 
@@ -226,36 +245,15 @@ static int drain(struct cdm_device *cdm, bool remove, unsigned int seconds)
  * cdm_device_online() - online all of a device's memory
  * @cdm: the device
  *
- * Does nothing where a block is online already.
+ * Does nothing where a block is online already. Until all of them are, nobody gets pages.
  *
- * Context: Process context. Takes cdm->lock and the hotplug locks.
- * Return: 0; -ENODEV when the device has gone; an error of memory hotplug, with every
- * block in the state that it was in.
+ * Context: Process context. Takes cdm->lock and the hotplug locks. May take seconds for a
+ * large device.
+ * Return: 0; -ENODEV when the device has gone; -ECANCELED after cdm_device_cancel();
+ * -EINTR when the caller was killed before it began; an error of memory hotplug; with
+ * every block in the state that it was in.
  */
 int cdm_device_online(struct cdm_device *cdm)
-{
-	guard(mutex)(&cdm->lock);
-
-	if (cdm->removed)
-		return -ENODEV;
-	return cdm_node_online_memory(cdm->config.start, cdm->config.size);
-}
-EXPORT_SYMBOL_GPL(cdm_device_online);
-
-/**
- * cdm_device_offline() - move all pages off a device and offline its memory
- * @cdm: the device
- *
- * User pages move to system RAM; policies that name only this node behave as the default
- * policy until it is back online.
- *
- * Context: Process context. Takes cdm->lock and the hotplug locks. Takes up to
- * drain_seconds.
- * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
- * -ETIMEDOUT when a page did not move by the deadline, -ENOMEM: in these cases the
- * device is online as before.
- */
-int cdm_device_offline(struct cdm_device *cdm)
 {
 	int rc;
 
@@ -263,12 +261,64 @@ int cdm_device_offline(struct cdm_device *cdm)
 
 	if (cdm->removed)
 		return -ENODEV;
-	rc = drain(cdm, false, cdm_drain_seconds());
+	if (PFN_PHYS(cdm->online_pages) == cdm->size)
+		return 0;
+	begin_transition(cdm, CDM_ONLINING);
+	rc = cdm_run_job(cdm, online_work, 0);
+	end_transition(cdm);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(cdm_device_online);
+
+/**
+ * cdm_device_offline() - move all pages off a device and offline its memory
+ * @cdm: the device
+ * @seconds: how long it may take; 0 for as long as it takes
+ *
+ * User pages move to system RAM; policies that name only this node behave as the default
+ * policy until it is back online. Does nothing where a block is offline already.
+ *
+ * Context: Process context. Takes cdm->lock and the hotplug locks.
+ * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
+ * -ETIMEDOUT when a page did not move by the deadline, -ECANCELED after
+ * cdm_device_cancel(), -EINTR when the caller was killed before it began, -ENOMEM: in
+ * these cases every block is in the state that it was in.
+ */
+int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
+{
+	int rc;
+
+	guard(mutex)(&cdm->lock);
+
+	if (cdm->removed)
+		return -ENODEV;
+	if (!cdm->online_pages)
+		return 0;
+	rc = drain(cdm, offline_work, seconds);
 	if (rc)
 		cdm_report_users(cdm, rc);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_device_offline);
+
+/**
+ * cdm_device_cancel() - end what cdm_device_online() or _offline() are doing
+ * @cdm: the device
+ *
+ * Who called them is told so, once every block is back in the state that it was in.
+ *
+ * Context: Any but NMI.
+ * Return: 0; -ENOENT when neither is at work.
+ */
+int cdm_device_cancel(struct cdm_device *cdm)
+{
+	if (!READ_ONCE(cdm->transition))
+		return -ENOENT;
+	WRITE_ONCE(cdm->cancelled, true);
+	wake_up_all(&cdm->wait);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_device_cancel);
 
 /**
  * cdm_report_users() - log how many pages keep a device's memory from leaving
@@ -279,14 +329,18 @@ EXPORT_SYMBOL_GPL(cdm_device_offline);
  */
 void cdm_report_users(struct cdm_device *cdm, int rc)
 {
-	dev_warn(&cdm->dev, "cannot drain (%pe): %lu pages in use, %lu of them the driver's\n",
-		 ERR_PTR(rc), cdm_node_used_pages(cdm->config.nid), cdm_held_pages(cdm));
+	struct cdm_page_count count;
+
+	cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
+	dev_warn(&cdm->dev,
+		 "cannot drain (%pe): pages %lu the driver's, %lu pinned, %lu bad, %lu of users\n",
+		 ERR_PTR(rc), cdm_held_pages(cdm), count.pinned, count.bad, count.user);
 }
 
 /**
  * cdm_hotplug_remove() - take a device's memory away
  * @cdm: the device
- * @seconds: how long to wait for pages to move
+ * @seconds: how long it may take; 0 for as long as it takes
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0 with the device in state REMOVED and its node untagged; -ENODEV when it
@@ -301,11 +355,13 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 	if (cdm->removed)
 		return -ENODEV;
 
-	rc = drain(cdm, true, seconds);
+	rc = drain(cdm, remove_work, seconds);
 	if (rc)
 		return rc;
 
-	WRITE_ONCE(cdm->removed, true);
+	scoped_guard(mutex, &cdm->retire_lock)
+		WRITE_ONCE(cdm->removed, true);
+	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 	unregister_memory_notifier(&cdm->nb);
 	rc = cdm_node_untag(cdm->config.nid);
 	if (rc)
@@ -334,8 +390,9 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 
 	/* Pairs with READ_ONCE() in cdm_free_pages(); drain() waits for a grace period */
 	WRITE_ONCE(cdm->abandoned, true);
-	WRITE_ONCE(cdm->removed, true);
-	rc = drain(cdm, false, cdm_drain_seconds());
+	scoped_guard(mutex, &cdm->retire_lock)
+		WRITE_ONCE(cdm->removed, true);
+	rc = drain(cdm, offline_work, cdm_drain_seconds());
 	if (rc)
 		cdm_report_users(cdm, rc);
 	unregister_memory_notifier(&cdm->nb);

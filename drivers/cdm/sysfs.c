@@ -6,6 +6,7 @@
 #include <linux/bitops.h>
 #include <linux/cdm_node.h>
 #include <linux/device.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -15,6 +16,7 @@
 
 static const char * const state_names[] = {
 	[CDM_ADDED] = "added",
+	[CDM_ONLINING] = "onlining",
 	[CDM_ONLINE] = "online",
 	[CDM_DRAINING] = "draining",
 	[CDM_REMOVED] = "removed",
@@ -42,7 +44,7 @@ static DEVICE_ATTR_RO(node);
 
 static ssize_t size_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", to_cdm_device(dev)->config.size);
+	return sysfs_emit(buf, "%llu\n", to_cdm_device(dev)->size);
 }
 static DEVICE_ATTR_RO(size);
 
@@ -52,6 +54,23 @@ static ssize_t online_size_show(struct device *dev, struct device_attribute *att
 			  PFN_PHYS(READ_ONCE(to_cdm_device(dev)->online_pages)));
 }
 static DEVICE_ATTR_RO(online_size);
+
+/* Blocks that a change of the state has done, of those it is to do; else "0 0" */
+static ssize_t progress_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct cdm_device *cdm = to_cdm_device(dev);
+	unsigned long online = PFN_PHYS(READ_ONCE(cdm->online_pages)) / memory_block_size_bytes();
+
+	switch (cdm_state(cdm)) {
+	case CDM_ONLINING:
+		return sysfs_emit(buf, "%lu %lu\n", online, cdm->nr_blocks);
+	case CDM_DRAINING:
+		return sysfs_emit(buf, "%lu %lu\n", cdm->nr_blocks - online, cdm->nr_blocks);
+	default:
+		return sysfs_emit(buf, "0 0\n");
+	}
+}
+static DEVICE_ATTR_RO(progress);
 
 static ssize_t capabilities_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -122,7 +141,9 @@ static ssize_t state_store(struct device *dev, struct device_attribute *attr, co
 	if (sysfs_streq(buf, "online_movable"))
 		rc = cdm_device_online(to_cdm_device(dev));
 	else if (sysfs_streq(buf, "offline"))
-		rc = cdm_device_offline(to_cdm_device(dev));
+		rc = cdm_device_offline(to_cdm_device(dev), cdm_drain_seconds());
+	else if (sysfs_streq(buf, "cancel"))
+		rc = cdm_device_cancel(to_cdm_device(dev));
 	else
 		return -EINVAL;
 	return rc ?: count;
@@ -164,6 +185,7 @@ static struct attribute *cdm_device_attrs[] = {
 	&dev_attr_node.attr,
 	&dev_attr_size.attr,
 	&dev_attr_online_size.attr,
+	&dev_attr_progress.attr,
 	&dev_attr_capabilities.attr,
 	&dev_attr_state.attr,
 	&dev_attr_fallback.attr,
@@ -171,11 +193,76 @@ static struct attribute *cdm_device_attrs[] = {
 	NULL
 };
 
+static struct bin_attribute *cdm_device_bin_attrs[] = {
+	&cdm_bad_pages_attr,
+	NULL
+};
+
 static const struct attribute_group cdm_device_group = {
 	.attrs = cdm_device_attrs,
+	.bin_attrs = cdm_device_bin_attrs,
+};
+
+/* The folder pages_in_use: who keeps the memory from leaving, in pages. Each file counts. */
+static struct cdm_page_count count_pages(struct device *dev)
+{
+	struct cdm_device *cdm = to_cdm_device(dev);
+	struct cdm_page_count count = { };
+
+	guard(mutex)(&cdm->retire_lock);
+	if (!cdm->removed)
+		cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
+	return count;
+}
+
+static ssize_t driver_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", cdm_held_pages(to_cdm_device(dev)));
+}
+static DEVICE_ATTR_RO(driver);
+
+static ssize_t user_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", count_pages(dev).user);
+}
+static DEVICE_ATTR_RO(user);
+
+static ssize_t pinned_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", count_pages(dev).pinned);
+}
+static DEVICE_ATTR_RO(pinned);
+
+static ssize_t bad_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n", count_pages(dev).bad);
+}
+static DEVICE_ATTR_RO(bad);
+
+static struct attribute *cdm_pages_attrs[] = {
+	&dev_attr_driver.attr,
+	&dev_attr_user.attr,
+	&dev_attr_pinned.attr,
+	&dev_attr_bad.attr,
+	NULL
+};
+
+static const struct attribute_group cdm_pages_group = {
+	.name = "pages_in_use",
+	.attrs = cdm_pages_attrs,
 };
 
 const struct attribute_group *cdm_device_groups[] = {
 	&cdm_device_group,
+	&cdm_pages_group,
 	NULL
 };
+
+/* What each uevent of the device says */
+int cdm_uevent(const struct device *dev, struct kobj_uevent_env *env)
+{
+	const struct cdm_device *cdm = container_of_const(dev, struct cdm_device, dev);
+	int rc = add_uevent_var(env, "CDM_NODE=%d", cdm->config.nid);
+
+	return rc ?: add_uevent_var(env, "CDM_STATE=%s", state_names[cdm_state(cdm)]);
+}

@@ -62,6 +62,22 @@ static inline enum node_states node_memory_state(int nid)
 
 bool cdm_may_add_memory(int nid);
 void cdm_reserve_nodes(void);
+void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages);
+
+/* Before a block's pages can be allocated: those known to be bad are not among them */
+static inline void cdm_withhold_bad_pages(int nid, unsigned long pfn, unsigned long nr_pages)
+{
+	if (node_is_cdm(nid))
+		__cdm_withhold_bad_pages(pfn, nr_pages);
+}
+
+int __cdm_distance(int from, int to);
+
+/* The distance of two nodes where a driver has said it; 0 where firmware's word holds */
+static inline int cdm_distance(int from, int to)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_distance(from, to) : 0;
+}
 
 int __cdm_begin_offline(int nid);
 void __cdm_end_offline(int nid);
@@ -250,6 +266,8 @@ static inline enum node_states node_memory_state(int nid) { return N_MEMORY; }
 static inline bool cdm_may_add_memory(int nid) { return true; }
 DEFINE_CLASS(cdm_offlining, int, (void)_T, nid, int nid)
 static inline void cdm_reserve_nodes(void) { }
+static inline void cdm_withhold_bad_pages(int nid, unsigned long pfn, unsigned long nr_pages) { }
+static inline int cdm_distance(int from, int to) { return 0; }
 static inline bool cdm_build_zonelists(pg_data_t *pgdat) { return false; }
 static inline void cdm_build_explicit_zonelists(void) { }
 static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
@@ -330,6 +348,28 @@ enum cdm_fallback {
 	CDM_FALLBACK_SYSTEM,
 };
 
+/**
+ * struct cdm_range - a part of a device's memory
+ * @start: first byte, a CPU physical address aligned to the memory block
+ * @size: bytes, a multiple of the memory block
+ */
+struct cdm_range {
+	u64 start;
+	u64 size;
+};
+
+/**
+ * struct cdm_page_count - who has a device's pages
+ * @user: pages of processes and files, which can move
+ * @pinned: of processes and files, with a reference that keeps them from moving
+ * @bad: pages with hardware errors
+ */
+struct cdm_page_count {
+	unsigned long user;
+	unsigned long pinned;
+	unsigned long bad;
+};
+
 int cdm_node_reserve(const char *owner);
 int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps);
 int cdm_node_untag(int nid);
@@ -337,14 +377,22 @@ void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
 void cdm_node_set_draining(int nid, bool draining);
 void cdm_node_revoke(int nid, unsigned long caps);
 bool cdm_node_make_room(int nid, unsigned int order);
-unsigned long cdm_node_used_pages(int nid);
 bool cdm_node_drain_pcp(int nid);
+void cdm_node_set_distance(int nid, int near, unsigned int distance);
 
 bool cdm_node_range_addressable(u64 start, u64 size);
-int cdm_node_add_memory(int nid, u64 start, u64 size, const char *name);
-int cdm_node_online_memory(u64 start, u64 size);
-int cdm_node_offline_memory(u64 start, u64 size);
-int cdm_node_remove_memory(int mgid, u64 start, u64 size);
+int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
+			const char *name);
+int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr);
+int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr);
+int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr);
+
+void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
+			  struct cdm_page_count *count);
 unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages);
+int cdm_node_retire_page(unsigned long pfn);
+unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);
+void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr);
+void cdm_node_free_around_bad(struct page *page, unsigned int order);
 
 #endif /* _LINUX_CDM_NODE_H */

@@ -22,6 +22,7 @@ static struct miscdevice cdm_test_misc;
 /* An open file: the pages that it holds, where from, and the device that it registered */
 struct cdm_test_file {
 	struct mutex lock; /* serialises the ioctls of one file */
+	spinlock_t pages_lock; /* protects @pages */
 	struct list_head pages;
 	struct cdm_device *source;
 	struct cdm_device *registered;
@@ -33,14 +34,21 @@ static void keep(struct cdm_test_file *file, struct page *page, bool from_device
 {
 	set_page_private(page, order);
 	page->index = from_device;
+	spin_lock(&file->pages_lock);
 	list_add(&page->lru, &file->pages);
+	spin_unlock(&file->pages_lock);
 }
 
-static void free_all(struct cdm_test_file *file)
+static void free_pages_of(struct cdm_test_file *file)
 {
 	struct page *page, *next;
+	LIST_HEAD(pages);
 
-	list_for_each_entry_safe(page, next, &file->pages, lru) {
+	spin_lock(&file->pages_lock);
+	list_splice_init(&file->pages, &pages);
+	spin_unlock(&file->pages_lock);
+
+	list_for_each_entry_safe(page, next, &pages, lru) {
 		unsigned int order = page_private(page);
 		bool from_device = page->index;
 
@@ -52,6 +60,11 @@ static void free_all(struct cdm_test_file *file)
 		else
 			__free_pages(page, order);
 	}
+}
+
+static void free_all(struct cdm_test_file *file)
+{
+	free_pages_of(file);
 	if (file->source)
 		cdm_device_put(file->source);
 	file->source = NULL;
@@ -126,15 +139,43 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 	return i || !req->count ? 0 : -ENOMEM;
 }
 
+/* Called by the core within an ioctl of the same file, or of an administrator's write */
+static void drain(struct cdm_device *cdm, void *data)
+{
+	struct cdm_test_file *file = data;
+
+	free_pages_of(file);
+}
+
+static const struct cdm_ops drain_ops = {
+	.drain = drain,
+};
+
 static long do_register(struct cdm_test_file *file, struct cdm_test_register *req)
 {
+	const struct cdm_range ranges[] = {
+		{ req->start, req->size },
+		{ req->start2, req->size2 },
+	};
 	struct cdm_config config = {
-		.start = req->start,
-		.size = req->size,
+		.ranges = ranges,
+		.nr_ranges = req->size2 ? 2 : 1,
 		.nid = req->nid,
 		.fallback = req->fallback,
 		.online_policy = req->online_policy,
 		.caps = req->caps,
+		.bad_pages = &req->bad_page,
+		.nr_bad_pages = !!req->bad_page,
+		.near = req->near,
+		.distance = req->distance,
+		.access = {
+			.read_bandwidth = req->bandwidth,
+			.write_bandwidth = req->bandwidth,
+			.read_latency = req->latency,
+			.write_latency = req->latency,
+		},
+		.ops = req->gives_back ? &drain_ops : NULL,
+		.ops_data = file,
 	};
 	struct cdm_device *cdm;
 
@@ -148,16 +189,23 @@ static long do_register(struct cdm_test_file *file, struct cdm_test_register *re
 	return 0;
 }
 
-static long do_unregister(struct cdm_test_file *file)
+static long do_unregister(struct cdm_test_file *file, unsigned int seconds)
 {
 	int rc;
 
 	if (!file->registered)
 		return -ENODEV;
-	rc = cdm_device_unregister(file->registered);
+	rc = cdm_device_unregister(file->registered, seconds);
 	if (!rc)
 		file->registered = NULL;
 	return rc;
+}
+
+static long do_retire(struct cdm_test_file *file, u64 addr)
+{
+	struct cdm_device *cdm = file->registered ?: file->source;
+
+	return cdm ? cdm_retire_page(cdm, addr) : -ENODEV;
 }
 
 static long do_remove(struct cdm_test_file *file)
@@ -176,6 +224,7 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	union {
 		struct cdm_test_alloc alloc;
 		struct cdm_test_register reg;
+		u64 addr;
 	} req = { };
 	long rc;
 
@@ -196,10 +245,13 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		rc = do_register(file, &req.reg);
 		break;
 	case CDM_TEST_UNREGISTER:
-		rc = do_unregister(file);
+		rc = do_unregister(file, arg);
 		break;
 	case CDM_TEST_REMOVE:
 		rc = do_remove(file);
+		break;
+	case CDM_TEST_RETIRE:
+		rc = do_retire(file, req.addr);
 		break;
 	default:
 		rc = -ENOTTY;
@@ -218,6 +270,7 @@ static int cdm_test_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	mutex_init(&file->lock);
+	spin_lock_init(&file->pages_lock);
 	INIT_LIST_HEAD(&file->pages);
 	filp->private_data = file;
 	return 0;

@@ -29,20 +29,30 @@ struct cdm_test_alloc {
 	__u64 not_zero;		/* out: pages that do not start with a zero byte */
 };
 
-/* Register a range, as a driver would; one at a time for each open file */
+/* Register memory, as a driver would; one device at a time for each open file */
 struct cdm_test_register {
 	__u64 start;
 	__u64 size;
+	__u64 start2;		/* a second range, where size2 is not 0 */
+	__u64 size2;
+	__u64 bad_page;		/* an address, or 0 */
 	__s32 nid;		/* in: CDM_NID_AUTO is -1; out: the node */
 	__u32 fallback;
 	__u32 online_policy;
 	__u32 caps;
+	__s32 near;
+	__u32 distance;
+	__u32 bandwidth;	/* MB/s, to read and to write */
+	__u32 latency;		/* ns */
+	__u32 gives_back;	/* its ops->drain() frees what CDM_TEST_ALLOC took */
+	__u32 unused;
 };
 
 #define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)
 #define CDM_TEST_FREE		_IO('c', 1)
 #define CDM_TEST_REGISTER	_IOWR('c', 2, struct cdm_test_register)
-#define CDM_TEST_UNREGISTER	_IO('c', 3)	/* cdm_device_unregister() */
+#define CDM_TEST_UNREGISTER	_IO('c', 3)	/* cdm_device_unregister(); argument: seconds */
 #define CDM_TEST_REMOVE		_IO('c', 4)	/* cdm_device_remove() */
+#define CDM_TEST_RETIRE		_IOW('c', 5, __u64)	/* cdm_retire_page(), an address */
 
 #endif /* _CDM_TEST_UAPI_H */

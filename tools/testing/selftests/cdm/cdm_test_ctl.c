@@ -40,27 +40,79 @@ static void do_alloc(const char *args)
 		       (uint64_t)req.elsewhere);
 }
 
-static void do_register(const char *args)
+/* KEY=NUMBER of what a registration may say further; false if it is none of them */
+static bool read_option(const char *option, struct cdm_test_register *req)
+{
+	unsigned long long value;
+	char key[16];
+
+	if (sscanf(option, "%15[a-z0-9_]=%lli", key, (long long *)&value) != 2)
+		return false;
+	if (!strcmp(key, "start2"))
+		req->start2 = value;
+	else if (!strcmp(key, "size2"))
+		req->size2 = value;
+	else if (!strcmp(key, "bad_page"))
+		req->bad_page = value;
+	else if (!strcmp(key, "policy"))
+		req->online_policy = value;
+	else if (!strcmp(key, "caps"))
+		req->caps = value;
+	else if (!strcmp(key, "near"))
+		req->near = value;
+	else if (!strcmp(key, "distance"))
+		req->distance = value;
+	else if (!strcmp(key, "bandwidth"))
+		req->bandwidth = value;
+	else if (!strcmp(key, "latency"))
+		req->latency = value;
+	else if (!strcmp(key, "gives_back"))
+		req->gives_back = value;
+	else
+		return false;
+	return true;
+}
+
+static void do_register(char *args)
 {
 	struct cdm_test_register req = { .caps = 1 };
-	uint64_t start, size;
+	char *option = strtok(args, " \n");
+	long long *positional[] = { (long long *)&req.start, (long long *)&req.size };
+	long long nid;
+	int i;
 
-	if (sscanf(args, "%" SCNi64 " %" SCNi64 " %d %u %i", &start, &size, &req.nid,
-		   &req.online_policy, &req.caps) < 3) {
-		puts("error: register START SIZE NODE [POLICY [CAPS]]");
-		return;
+	for (i = 0; i < 3; i++, option = strtok(NULL, " \n")) {
+		if (!option || sscanf(option, "%lli", i < 2 ? positional[i] : &nid) != 1) {
+			puts("error: register START SIZE NODE [KEY=NUMBER]...");
+			return;
+		}
 	}
-	req.start = start;
-	req.size = size;
+	req.nid = nid;
+	for (; option; option = strtok(NULL, " \n")) {
+		if (!read_option(option, &req)) {
+			printf("error: unknown option %s\n", option);
+			return;
+		}
+	}
 	if (ioctl(fd, CDM_TEST_REGISTER, &req))
 		answer(-1);
 	else
 		printf("ok %d\n", req.nid);
 }
 
-static void do_simple(unsigned long cmd)
+static void do_retire(const char *args)
 {
-	if (ioctl(fd, cmd))
+	uint64_t addr = strtoull(args, NULL, 0);
+
+	if (ioctl(fd, CDM_TEST_RETIRE, &addr))
+		answer(-1);
+	else
+		puts("ok");
+}
+
+static void do_simple(unsigned long cmd, unsigned long arg)
+{
+	if (ioctl(fd, cmd, arg))
 		answer(-1);
 	else
 		puts("ok");
@@ -82,11 +134,13 @@ int main(void)
 		else if (!strncmp(line, "register ", 9))
 			do_register(line + 9);
 		else if (!strcmp(line, "free\n"))
-			do_simple(CDM_TEST_FREE);
-		else if (!strcmp(line, "unregister\n"))
-			do_simple(CDM_TEST_UNREGISTER);
+			do_simple(CDM_TEST_FREE, 0);
+		else if (!strncmp(line, "retire ", 7))
+			do_retire(line + 7);
+		else if (!strncmp(line, "unregister", 10))
+			do_simple(CDM_TEST_UNREGISTER, atoi(line + 10) ?: 60);
 		else if (!strcmp(line, "remove\n"))
-			do_simple(CDM_TEST_REMOVE);
+			do_simple(CDM_TEST_REMOVE, 0);
 		else
 			printf("unknown command %s", line);
 	}

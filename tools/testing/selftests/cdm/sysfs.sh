@@ -132,7 +132,7 @@ test_failed_changes_are_undone()
 	test_files && return $rc
 }
 
-# A page that somebody holds keeps the device online: the blocks that were emptied before
+# A huge page that somebody holds a part of keeps the device online: the blocks that were emptied before
 # come back online, and the drain ends at its deadline
 test_drain_gives_up_on_a_pinned_page()
 {
@@ -143,7 +143,7 @@ test_drain_gives_up_on_a_pinned_page()
 	expect "before" "$(listen)" "bound 51200" || rc=1
 	dmesg -C
 	expect "offline" "$(write offline "$cdm/state")" ETIMEDOUT || rc=1
-	expect "log lines" "$(dmesg | grep -c 'cannot drain.*pages in use, 0 of them the driver')" 1 ||
+	expect "log lines" "$(dmesg | grep -c 'cannot drain.*pages 0 the driver.s, 512 pinned, 0 bad')" 1 ||
 		rc=1
 	test_files || rc=1
 	echo 60 >$seconds

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: long work on a device's blocks, in a thread of its own.
+ *
+ * offline_pages() leaves its loop over a page that cannot move for one reason only, a
+ * signal. Here a signal to the thread is how the work ends at its deadline, or when an
+ * administrator cancels it; a signal to the writer of a sysfs file does not disturb it.
+ */
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/wait.h>
+
+#include "cdm_core.h"
+
+/* How often the thread gets its signal: one that comes before it allows signals is lost */
+#define SIGNAL_AGAIN (HZ / 10)
+
+struct cdm_job {
+	struct cdm_device *cdm;
+	int (*work)(struct cdm_device *cdm);
+	bool finished;
+	int rc;
+};
+
+static int job_thread(void *data)
+{
+	struct cdm_job *job = data;
+	struct cdm_device *cdm = job->cdm;
+
+	allow_kernel_signal(SIGKILL);
+	job->rc = job->work(cdm);
+	/* From here on the job may be gone */
+	smp_store_release(&job->finished, true);
+	wake_up_all(&cdm->wait);
+	return 0;
+}
+
+static bool is_finished(struct cdm_job *job)
+{
+	return smp_load_acquire(&job->finished);
+}
+
+/**
+ * cdm_run_job() - do something that takes long, and that can be ended
+ * @cdm: the device
+ * @work: what to do; returns -EINTR when a SIGKILL has ended it, with all of it undone
+ * @seconds: how long it may take; 0 for as long as it takes
+ *
+ * Context: Process context. The caller holds cdm->lock.
+ * Return: what @work returned, but -ECANCELED after cdm_device_cancel() and -ETIMEDOUT
+ * after the deadline; -EINTR when the caller was killed before the work began; -ENOMEM.
+ */
+int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
+		unsigned int seconds)
+{
+	long timeout = seconds ? seconds * (long)HZ : MAX_SCHEDULE_TIMEOUT;
+	struct cdm_job job = { .cdm = cdm, .work = work };
+	struct task_struct *task;
+
+	lockdep_assert_held(&cdm->lock);
+
+	task = kthread_create(job_thread, &job, "%s", dev_name(&cdm->dev));
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	get_task_struct(task);
+	wake_up_process(task);
+
+	wait_event_idle_timeout(cdm->wait, is_finished(&job) || READ_ONCE(cdm->cancelled),
+				timeout);
+	while (!is_finished(&job)) {
+		send_sig(SIGKILL, task, 1);
+		wait_event_idle_timeout(cdm->wait, is_finished(&job), SIGNAL_AGAIN);
+	}
+	/* The thread's last instructions may be a module's that is about to be unloaded */
+	kthread_stop_put(task);
+
+	if (job.rc != -EINTR)
+		return job.rc;
+	return READ_ONCE(cdm->cancelled) ? -ECANCELED : -ETIMEDOUT;
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: pages with hardware errors are withdrawn from use for good.
+ *
+ * mm keeps the list, since it is mm that hands out pages; see mm/cdm_pages.c.
+ */
+#include <linux/cdm.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+
+#include "cdm_core.h"
+
+static bool is_ours(const struct cdm_device *cdm, u64 addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < cdm->nr_ranges; i++)
+		if (addr - cdm->ranges[i].start < cdm->ranges[i].size)
+			return true;
+	return false;
+}
+
+/**
+ * cdm_retire_page() - report that a page has an uncorrectable error
+ * @cdm: the device
+ * @addr: a physical address in the page
+ *
+ * The page is never handed out again, also after the memory was offline. A process that
+ * has it mapped loses it and gets SIGBUS when it touches it; one that asked to be told
+ * early (prctl(PR_MCE_KILL)) is told now. Pages that the driver itself holds stay with it
+ * until it frees them. May be called at any time, also for a page that is retired already.
+ *
+ * Context: Process context. Sleeps.
+ * Return: 0; -EINVAL for an address outside of the device; -ENODEV when the device has
+ * gone; -ENOMEM with nothing done.
+ */
+int cdm_retire_page(struct cdm_device *cdm, u64 addr)
+{
+	int rc;
+
+	if (!is_ours(cdm, addr)) {
+		dev_err(&cdm->dev, "bad page %#llx is outside of the memory\n", addr);
+		return -EINVAL;
+	}
+	/* Not cdm->lock: a drain that holds it may wait for this very page */
+	guard(mutex)(&cdm->retire_lock);
+	if (cdm->removed)
+		return -ENODEV;
+
+	/* Before the page is marked: who frees it from now on looks closer */
+	WRITE_ONCE(cdm->has_bad_pages, true);
+	rc = cdm_node_retire_page(PHYS_PFN(addr));
+	if (rc)
+		return rc;
+	dev_warn_ratelimited(&cdm->dev, "page %#llx retired\n", addr & PAGE_MASK);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_retire_page);
+
+/* An address a line, all lines of one length: the file may be longer than a page */
+#define BAD_PAGE_LINE_LEN 19
+
+static ssize_t bad_pages_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+			      char *buf, loff_t pos, size_t count)
+{
+	const struct cdm_device *cdm = to_cdm_device(kobj_to_dev(kobj));
+	unsigned long pfn, end, before = pos / BAD_PAGE_LINE_LEN;
+	size_t len = 0, part, skip = pos % BAD_PAGE_LINE_LEN;
+	char line[BAD_PAGE_LINE_LEN + 1];
+	unsigned int i;
+
+	for (i = 0; i < cdm->nr_ranges; i++) {
+		end = PHYS_PFN(cdm->ranges[i].start + cdm->ranges[i].size);
+		for (pfn = PHYS_PFN(cdm->ranges[i].start);
+		     len < count && (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++) {
+			if (before) {
+				before--;
+				continue;
+			}
+			snprintf(line, sizeof(line), "0x%016llx\n", PFN_PHYS(pfn));
+			part = min(count - len, BAD_PAGE_LINE_LEN - skip);
+			memcpy(buf + len, line + skip, part);
+			len += part;
+			skip = 0;
+		}
+	}
+	return len;
+}
+
+struct bin_attribute cdm_bad_pages_attr = __BIN_ATTR_RO(bad_pages, 0);

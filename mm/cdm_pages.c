@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: a device's pages, who has them and which are bad.
+ *
+ * A bad page is marked as memory_failure() marks it, and so never leaves the allocator's
+ * hands. But the mark is in the struct page, which a block loses when it goes offline, and
+ * a block with such a page could not go online again. So the pfns are kept here, from the
+ * driver's word or the first offlining until the memory is removed: what goes offline gives
+ * its marks to the list, and what comes online gets them back before anybody can allocate.
+ *
+ * Locking: the list is an xarray, with its own lock. A retirement adds to it first and then
+ * looks whether the page is online, onlining does it the other way round: one of them, or
+ * both, sees the page.
+ */
+#define pr_fmt(fmt) "cdm: " fmt
+
+#include <linux/cdm_node.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/page-flags.h>
+#include <linux/swap.h>
+#include <linux/xarray.h>
+
+#include "cdm.h"
+#include "internal.h"
+
+/* Pfns of bad pages; the values say nothing */
+static DEFINE_XARRAY(cdm_bad_pfns);
+
+static int cdm_add_bad(unsigned long pfn, gfp_t gfp)
+{
+	return xa_err(xa_store(&cdm_bad_pfns, pfn, xa_mk_value(0), gfp));
+}
+
+/**
+ * cdm_node_next_bad() - walk the pages that are known to be bad
+ * @pfn: where to begin
+ * @end_pfn: where to end
+ *
+ * Context: Any.
+ * Return: the first bad pfn from @pfn on; @end_pfn when there is none before it.
+ */
+unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn)
+{
+	return pfn < end_pfn && xa_find(&cdm_bad_pfns, &pfn, end_pfn - 1, XA_PRESENT) ?
+	       pfn : end_pfn;
+}
+EXPORT_SYMBOL_GPL(cdm_node_next_bad);
+
+/**
+ * cdm_node_forget_bad() - forget which pages of a device are bad
+ * @ranges: memory that has been removed
+ * @nr: how many ranges
+ *
+ * Context: Process context. No cdm_node_retire_page() of it may come later.
+ */
+void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long pfn, end;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		pfn = PHYS_PFN(ranges[i].start);
+		end = PHYS_PFN(ranges[i].start + ranges[i].size);
+		while ((pfn = cdm_node_next_bad(pfn, end)) < end)
+			xa_erase(&cdm_bad_pfns, pfn);
+	}
+}
+EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
+
+/**
+ * cdm_node_retire_page() - never hand out a page again
+ * @pfn: a page of memory that was added to a CDM node, online or not
+ *
+ * What an uncorrectable error in RAM does (memory_failure()): the page's users lose it, and
+ * are sent SIGBUS where its content cannot be had from elsewhere. A page that a driver
+ * holds stays with the driver until it frees it.
+ *
+ * Context: Process context. Sleeps.
+ * Return: 0, also if the page was retired before; -ENOMEM with nothing done.
+ */
+int cdm_node_retire_page(unsigned long pfn)
+{
+	int rc = cdm_add_bad(pfn, GFP_KERNEL);
+
+	if (rc)
+		return rc;
+	/* What it returns is about the users; the page is marked in any case */
+	if (pfn_to_online_page(pfn))
+		memory_failure(pfn, 0);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(cdm_node_retire_page);
+
+/* A block is about to come online: its pages are free, and isolated */
+void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long end = pfn + nr_pages;
+
+	for (; (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++) {
+		struct page *page = pfn_to_page(pfn);
+
+		if (TestSetPageHWPoison(page) || !take_page_off_buddy(page))
+			continue;
+		page_ref_inc(page);
+		num_poisoned_pages_inc(pfn);
+	}
+}
+
+/*
+ * A block has gone offline, and its struct pages are about to: remember what they say. The
+ * block's count of bad pages goes to zero, or it could not come online again.
+ */
+void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn;
+
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++) {
+		if (!PageHWPoison(pfn_to_page(pfn)))
+			continue;
+		if (cdm_add_bad(pfn, GFP_KERNEL))
+			pr_err("no memory to remember that page %#lx is bad\n", pfn);
+		num_poisoned_pages_sub(pfn, 1);
+	}
+}
+
+/**
+ * cdm_node_free_around_bad() - free a block of pages some of which have gone bad
+ * @page: the first of 2^@order pages, which the caller alone holds
+ * @order: above 0, as they were allocated
+ *
+ * The free path looks for bad pages only where it frees single ones.
+ *
+ * Context: Any context that may free pages.
+ */
+void cdm_node_free_around_bad(struct page *page, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+
+	atomic_set(&page_folio(page)->_large_mapcount, 0);
+	atomic_set(&page_folio(page)->_entire_mapcount, 0);
+	for (i = 1; i < nr; i++) {
+		page[i].flags &= ~PAGE_FLAGS_CHECK_AT_FREE;
+		page[i].mapping = NULL;
+		clear_compound_head(page + i);
+		set_page_refcounted(page + i);
+	}
+	__folio_clear_head((struct folio *)page);
+	page[1].flags &= ~PAGE_FLAGS_SECOND;
+
+	for (i = 0; i < nr; i++)
+		__free_page(page + i);
+}
+EXPORT_SYMBOL_GPL(cdm_node_free_around_bad);
+
+/* Count what starts at @pfn, which is online; returns how many pages that is */
+static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *count)
+{
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio;
+	unsigned long nr = 1;
+
+	if (PageHWPoison(page)) {
+		count->bad++;
+		return 1;
+	}
+	if (PageBuddy(page))
+		return 1UL << min_t(unsigned int, buddy_order_unsafe(page), MAX_PAGE_ORDER);
+
+	folio = page_folio(page);
+	if (!folio_try_get(folio))
+		return 1;
+	/* It may have become another one before the reference held it */
+	if (page_folio(page) == folio) {
+		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
+		if (!folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping)
+			; /* a driver's */
+		else if (folio_ref_count(folio) > folio_expected_ref_count(folio) + 1)
+			count->pinned += nr;
+		else
+			count->user += nr;
+	}
+	folio_put(folio);
+	return nr;
+}
+
+/**
+ * cdm_node_count_pages() - count a device's pages by who has them
+ * @ranges: memory that cdm_node_add_memory() added
+ * @nr: how many ranges
+ * @count: the numbers, in pages of what is online
+ *
+ * A snapshot that takes a moment for each page. What a driver holds is in none of the
+ * numbers: the driver core knows it.
+ *
+ * Context: Process context. Takes mem_hotplug_lock.
+ */
+void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
+			  struct cdm_page_count *count)
+{
+	unsigned long pfn, end;
+	unsigned int i;
+
+	*count = (struct cdm_page_count) { };
+	/* What waits to be put on a list has a reference that looks like somebody's */
+	lru_add_drain_all();
+	for (i = 0; i < nr; i++) {
+		end = PHYS_PFN(ranges[i].start + ranges[i].size);
+		for (pfn = PHYS_PFN(ranges[i].start); pfn < end; cond_resched()) {
+			/* Not for all of the device at once: others wait for the lock */
+			get_online_mems();
+			if (pfn_to_online_page(pfn))
+				pfn += cdm_count_folio(pfn, count);
+			else
+				pfn = SECTION_ALIGN_UP(pfn + 1);
+			put_online_mems();
+		}
+	}
+}
+EXPORT_SYMBOL_GPL(cdm_node_count_pages);
+
+/* Is this a page that only a driver can give back: nobody's memory, nor anybody's file? */
+static bool cdm_page_is_held(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return page_count(page) && !PageBuddy(page) && !PageTail(page) &&
+	       !PageHWPoison(page) && !folio_test_lru(folio) && !folio_mapped(folio) &&
+	       !folio->mapping;
+}
+
+/**
+ * cdm_node_poison_pages() - treat what was not given back as bad memory
+ * @start_pfn: first page of a range whose blocks are isolated
+ * @nr_pages: pages
+ *
+ * A page that is marked so no longer keeps its block from going offline. The last resort
+ * of a driver's remove() that has waited for its users in vain.
+ *
+ * Context: Process context, in a MEM_GOING_OFFLINE notifier.
+ * Return: the number of pages that were marked.
+ */
+unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn, i, nr, marked = 0;
+
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += nr) {
+		struct page *page = pfn_to_page(pfn);
+
+		nr = 1;
+		if (!cdm_page_is_held(page))
+			continue;
+		nr = compound_nr(page);
+		for (i = 0; i < nr; i++) {
+			SetPageHWPoison(page + i);
+			num_poisoned_pages_inc(pfn + i);
+		}
+		marked += nr;
+	}
+	return marked;
+}
+EXPORT_SYMBOL_GPL(cdm_node_poison_pages);
