@@ -17,6 +17,7 @@
 
 #include <linux/cdm_node.h>
 #include <linux/compaction.h>
+#include <linux/error-injection.h>
 #include <linux/init.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
@@ -109,6 +110,7 @@ int cdm_node_reserve(const char *owner)
 	return cdm_reserved_owner[free] ? free : -ENOMEM;
 }
 EXPORT_SYMBOL_GPL(cdm_node_reserve);
+ALLOW_ERROR_INJECTION(cdm_node_reserve, ERRNO);
 
 static int is_block_on_node(struct memory_block *mem, void *nid)
 {
@@ -162,6 +164,7 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_tag);
+ALLOW_ERROR_INJECTION(cdm_node_tag, ERRNO);
 
 /**
  * cdm_node_untag() - make a node ordinary again
@@ -196,6 +199,7 @@ int cdm_node_untag(int nid)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_untag);
+ALLOW_ERROR_INJECTION(cdm_node_untag, ERRNO);
 
 /**
  * cdm_node_set_fallback() - choose what the FALLBACK list of a CDM node holds
@@ -333,12 +337,18 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 	return NOTIFY_OK;
 }
 
-/* The image would be of RAM only, and the device's state is its driver's business */
+/*
+ * A device that loses its power loses its memory, and mm has pages there. A hibernation
+ * image would be of RAM only. Offline, there is nothing to lose.
+ */
 static int cdm_pm_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (action != PM_HIBERNATION_PREPARE || nodes_empty(node_states[N_CDM]))
+	if (action != PM_HIBERNATION_PREPARE && action != PM_SUSPEND_PREPARE)
 		return NOTIFY_DONE;
-	pr_info("no hibernation while device memory is online on nodes %*pbl\n",
+	if (nodes_empty(node_states[N_CDM]))
+		return NOTIFY_DONE;
+	pr_info("no %s while device memory is online on nodes %*pbl\n",
+		action == PM_SUSPEND_PREPARE ? "suspend" : "hibernation",
 		nodemask_pr_args(&node_states[N_CDM]));
 	return notifier_from_errno(-EBUSY);
 }

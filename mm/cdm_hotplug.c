@@ -8,6 +8,7 @@
 #include <linux/bitmap.h>
 #include <linux/cdm_node.h>
 #include <linux/device.h>
+#include <linux/error-injection.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -151,6 +152,7 @@ int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_online_memory);
+ALLOW_ERROR_INJECTION(cdm_node_online_memory, ERRNO);
 
 /**
  * cdm_node_offline_memory() - move a device's pages away and offline it, or nothing
@@ -173,6 +175,7 @@ int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_offline_memory);
+ALLOW_ERROR_INJECTION(cdm_node_offline_memory, ERRNO);
 
 /* Offline what is online of @ranges, and unplug all of it; or nothing */
 static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
@@ -208,6 +211,7 @@ int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned in
 	return rc ?: memory_group_unregister(mgid);
 }
 EXPORT_SYMBOL_GPL(cdm_node_remove_memory);
+ALLOW_ERROR_INJECTION(cdm_node_remove_memory, ERRNO);
 
 /* Add the ranges one after the other; returns how many, and in @rc why no more */
 static unsigned int cdm_add_ranges(int nid, int mgid, const struct cdm_range *ranges,
@@ -269,3 +273,4 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_add_memory);
+ALLOW_ERROR_INJECTION(cdm_node_add_memory, ERRNO);

@@ -15,6 +15,7 @@
 #define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/cdm_node.h>
+#include <linux/error-injection.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/page-flags.h>
@@ -91,6 +92,7 @@ int cdm_node_retire_page(unsigned long pfn)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);
+ALLOW_ERROR_INJECTION(cdm_node_retire_page, ERRNO);
 
 /* A block is about to come online: its pages are free, and isolated */
 void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages)

@@ -24,6 +24,7 @@
 
 #include <linux/cdm_node.h>
 #include <linux/debugfs.h>
+#include <linux/error-injection.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -225,6 +226,7 @@ fail:
 	kvfree(lists);
 	return -ENOMEM;
 }
+ALLOW_ERROR_INJECTION(cdm_alloc_explicit_zonelists, ERRNO);
 
 /* THISNODE always wins: those who ask for one node get that node or nothing */
 struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)

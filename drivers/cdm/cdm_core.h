@@ -40,11 +40,12 @@ enum cdm_state {
  * @mgid: id of the memory group
  * @nb: sees blocks go online and offline, whoever does it
  * @lock: serialises what drivers and administrators ask for; protects @transition,
- *	@removed, @abandoned, @config.fallback and @config.caps. Outside of device_hotplug_lock and
+ *	@removed, @abandoned, @lost, @config.fallback and @config.caps. Outside of device_hotplug_lock and
  *	mem_hotplug_lock, and so never taken in @nb.
  * @transition: CDM_ONLINING, CDM_DRAINING, or 0 for neither; read without a lock
  * @removed: the memory has gone; read without a lock
  * @abandoned: @nb marks the pages that were not given back instead of refusing
+ * @lost: the memory has gone without warning
  * @cancelled: somebody wants the transition to end
  * @wait: for the end of a transition, and for @cancelled
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
@@ -70,6 +71,7 @@ struct cdm_device {
 	enum cdm_state transition;
 	bool removed;
 	bool abandoned;
+	bool lost;
 	bool cancelled;
 	wait_queue_head_t wait;
 	unsigned long online_pages;

@@ -104,7 +104,17 @@ static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return rc;
 
 	cdm = devm_cdm_device_register(&pdev->dev, &config);
-	return PTR_ERR_OR_ZERO(cdm);
+	if (IS_ERR(cdm))
+		return PTR_ERR(cdm);
+	pci_set_drvdata(pdev, cdm);
+	return 0;
+}
+
+/* The managed registration is undone after this. A card that was pulled has no memory. */
+static void cdm_pci_remove(struct pci_dev *pdev)
+{
+	if (!pci_device_is_present(pdev))
+		cdm_device_lost(pci_get_drvdata(pdev));
 }
 
 static const struct pci_device_id cdm_pci_ids[] = {
@@ -113,11 +123,11 @@ static const struct pci_device_id cdm_pci_ids[] = {
 };
 MODULE_DEVICE_TABLE(pci, cdm_pci_ids);
 
-/* No remove(): the managed registration is undone when the driver unbinds */
 static struct pci_driver cdm_pci_driver = {
 	.name = "cdm_pci",
 	.id_table = cdm_pci_ids,
 	.probe = cdm_pci_probe,
+	.remove = cdm_pci_remove,
 };
 module_pci_driver(cdm_pci_driver);
 

@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
+#include <linux/error-injection.h>
 #include <linux/idr.h>
 #include <linux/jiffies.h>
 #include <linux/memory.h>
@@ -101,6 +102,13 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	return cdm;
 }
 
+/* User space can see it from here on */
+static noinline int publish(struct cdm_device *cdm)
+{
+	return device_add(&cdm->dev);
+}
+ALLOW_ERROR_INJECTION(publish, ERRNO);
+
 /* Before the memory is there: no page of it that is bad is ever free */
 static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
 {
@@ -165,7 +173,7 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 	if (rc)
 		goto untag;
 
-	rc = device_add(&cdm->dev);
+	rc = publish(cdm);
 	if (rc) {
 		dev_err(parent, "cdm: no folder in sysfs (%pe)\n", ERR_PTR(rc));
 		goto remove_memory;
@@ -199,8 +207,7 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  * Context: Process context.
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, -ETIMEDOUT
  * when a page did not move by the deadline, -ECANCELED when an administrator ended it,
- * -EINTR when the caller was killed before it began, -ENOMEM: then the device is as it
- * was, and the call can be made again.
+ * -ENOMEM: then the device is as it was, and the call can be made again.
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {

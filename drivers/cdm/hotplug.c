@@ -158,6 +158,9 @@ static void begin_transition(struct cdm_device *cdm, enum cdm_state transition)
 
 static void end_transition(struct cdm_device *cdm)
 {
+	/* Nothing is ever allocated again from memory that has gone */
+	if (cdm->lost)
+		return;
 	WRITE_ONCE(cdm->transition, 0);
 	if (!cdm->abandoned)
 		cdm_node_set_draining(cdm->config.nid, false);
@@ -250,8 +253,7 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
  * Context: Process context. Takes cdm->lock and the hotplug locks. May take seconds for a
  * large device.
  * Return: 0; -ENODEV when the device has gone; -ECANCELED after cdm_device_cancel();
- * -EINTR when the caller was killed before it began; an error of memory hotplug; with
- * every block in the state that it was in.
+ * an error of memory hotplug; with every block in the state that it was in.
  */
 int cdm_device_online(struct cdm_device *cdm)
 {
@@ -281,8 +283,7 @@ EXPORT_SYMBOL_GPL(cdm_device_online);
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
  * -ETIMEDOUT when a page did not move by the deadline, -ECANCELED after
- * cdm_device_cancel(), -EINTR when the caller was killed before it began, -ENOMEM: in
- * these cases every block is in the state that it was in.
+ * cdm_device_cancel(), -ENOMEM: in these cases every block is in the state that it was in.
  */
 int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
 {
@@ -369,6 +370,36 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 			ERR_PTR(rc));
 	return 0;
 }
+
+/**
+ * cdm_device_lost() - say that a device has gone without warning, and its memory with it
+ * @cdm: the device
+ *
+ * For a driver's remove(), before the registration is undone. What processes and files had
+ * on the device is gone: they get SIGBUS or EIO when they touch it, and nothing reads the
+ * memory any more. ops->drain() is called, for the driver to free what it held.
+ *
+ * Context: Process context. Takes cdm->lock. Sleeps.
+ */
+void cdm_device_lost(struct cdm_device *cdm)
+{
+	const struct cdm_ops *ops = cdm->config.ops;
+	unsigned long lost;
+
+	/* Somebody may be at moving pages off it */
+	cdm_device_cancel(cdm);
+	guard(mutex)(&cdm->lock);
+
+	if (cdm->removed)
+		return;
+	begin_transition(cdm, CDM_DRAINING);
+	cdm->lost = true;
+	if (ops && ops->drain)
+		ops->drain(cdm, cdm->config.ops_data);
+	lost = cdm_node_lose_memory(cdm->ranges, cdm->nr_ranges);
+	dev_crit(&cdm->dev, "gone without warning: %lu pages of users are lost\n", lost);
+}
+EXPORT_SYMBOL_GPL(cdm_device_lost);
 
 /**
  * cdm_hotplug_abandon() - let go of memory that somebody never gave back

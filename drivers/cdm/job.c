@@ -6,12 +6,13 @@
  * signal. Here a signal to the thread is how the work ends at its deadline, or when an
  * administrator cancels it; a signal to the writer of a sysfs file does not disturb it.
  */
-#include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/error-injection.h>
 #include <linux/kthread.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "cdm_core.h"
 
@@ -19,6 +20,8 @@
 #define SIGNAL_AGAIN (HZ / 10)
 
 struct cdm_job {
+	struct work_struct creation;
+	struct task_struct *task;
 	struct cdm_device *cdm;
 	int (*work)(struct cdm_device *cdm);
 	bool finished;
@@ -38,6 +41,16 @@ static int job_thread(void *data)
 	return 0;
 }
 
+/* In a workqueue's thread: kthread_create() gives up when the calling task is killed */
+static void create_thread(struct work_struct *creation)
+{
+	struct cdm_job *job = container_of(creation, struct cdm_job, creation);
+
+	job->task = kthread_create(job_thread, job, "%s", dev_name(&job->cdm->dev));
+	if (!IS_ERR(job->task))
+		get_task_struct(job->task);
+}
+
 static bool is_finished(struct cdm_job *job)
 {
 	return smp_load_acquire(&job->finished);
@@ -51,33 +64,35 @@ static bool is_finished(struct cdm_job *job)
  *
  * Context: Process context. The caller holds cdm->lock.
  * Return: what @work returned, but -ECANCELED after cdm_device_cancel() and -ETIMEDOUT
- * after the deadline; -EINTR when the caller was killed before the work began; -ENOMEM.
+ * after the deadline; -ENOMEM.
  */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
 {
 	long timeout = seconds ? seconds * (long)HZ : MAX_SCHEDULE_TIMEOUT;
 	struct cdm_job job = { .cdm = cdm, .work = work };
-	struct task_struct *task;
 
 	lockdep_assert_held(&cdm->lock);
 
-	task = kthread_create(job_thread, &job, "%s", dev_name(&cdm->dev));
-	if (IS_ERR(task))
-		return PTR_ERR(task);
-	get_task_struct(task);
-	wake_up_process(task);
+	INIT_WORK_ONSTACK(&job.creation, create_thread);
+	queue_work(system_unbound_wq, &job.creation);
+	flush_work(&job.creation);
+	destroy_work_on_stack(&job.creation);
+	if (IS_ERR(job.task))
+		return PTR_ERR(job.task);
+	wake_up_process(job.task);
 
 	wait_event_idle_timeout(cdm->wait, is_finished(&job) || READ_ONCE(cdm->cancelled),
 				timeout);
 	while (!is_finished(&job)) {
-		send_sig(SIGKILL, task, 1);
+		send_sig(SIGKILL, job.task, 1);
 		wait_event_idle_timeout(cdm->wait, is_finished(&job), SIGNAL_AGAIN);
 	}
 	/* The thread's last instructions may be a module's that is about to be unloaded */
-	kthread_stop_put(task);
+	kthread_stop_put(job.task);
 
 	if (job.rc != -EINTR)
 		return job.rc;
 	return READ_ONCE(cdm->cancelled) ? -ECANCELED : -ETIMEDOUT;
 }
+ALLOW_ERROR_INJECTION(cdm_run_job, ERRNO);

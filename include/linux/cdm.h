@@ -81,6 +81,7 @@ struct cdm_config {
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config);
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds);
 void cdm_device_remove(struct cdm_device *cdm);
+void cdm_device_lost(struct cdm_device *cdm);
 struct cdm_device *devm_cdm_device_register(struct device *parent,
 					    const struct cdm_config *config);
 

@@ -389,6 +389,7 @@ int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned in
 
 void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 			  struct cdm_page_count *count);
+unsigned long cdm_node_lose_memory(const struct cdm_range *ranges, unsigned int nr);
 unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages);
 int cdm_node_retire_page(unsigned long pfn);
 unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);

@@ -2,63 +2,71 @@
 /*
  * /dev/cdm_test: lets the selftests allocate and register as a driver would.
  */
+#include <linux/bitfield.h>
 #include <linux/cdm.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
-#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/xarray.h>
 
 #include "cdm_test_uapi.h"
 
 static struct miscdevice cdm_test_misc;
 
-/* An open file: the pages that it holds, where from, and the device that it registered */
+/*
+ * An open file: the pages that it holds, where from, and the device that it registered.
+ * A page's entry has its pfn and how to give it back. Not the page itself: after a removal
+ * that could not wait for it, nobody may look at its struct page.
+ */
 struct cdm_test_file {
 	struct mutex lock; /* serialises the ioctls of one file */
-	spinlock_t pages_lock; /* protects @pages */
-	struct list_head pages;
+	struct xarray pages;
 	struct cdm_device *source;
 	struct cdm_device *registered;
 };
 
-/* How to give a page back stands in the page itself, which is ours meanwhile */
-static void keep(struct cdm_test_file *file, struct page *page, bool from_device,
-		 unsigned int order)
+#define ENTRY_FROM_DEVICE	BIT(0)
+#define ENTRY_ORDER		GENMASK(4, 1)
+#define ENTRY_PFN		GENMASK(62, 5)
+
+static int keep(struct cdm_test_file *file, struct page *page, bool from_device,
+		unsigned int order)
 {
-	set_page_private(page, order);
-	page->index = from_device;
-	spin_lock(&file->pages_lock);
-	list_add(&page->lru, &file->pages);
-	spin_unlock(&file->pages_lock);
+	unsigned long entry = FIELD_PREP(ENTRY_PFN, page_to_pfn(page)) |
+			      FIELD_PREP(ENTRY_ORDER, order) | from_device;
+
+	return xa_err(xa_store(&file->pages, page_to_pfn(page), xa_mk_value(entry), GFP_KERNEL));
+}
+
+static void give_back(struct cdm_test_file *file, struct page *page, bool from_device,
+		      unsigned int order)
+{
+	if (from_device)
+		cdm_free_pages(file->source, page, order);
+	else
+		__free_pages(page, order);
 }
 
 static void free_pages_of(struct cdm_test_file *file)
 {
-	struct page *page, *next;
-	LIST_HEAD(pages);
+	unsigned long index, entry;
+	void *value;
 
-	spin_lock(&file->pages_lock);
-	list_splice_init(&file->pages, &pages);
-	spin_unlock(&file->pages_lock);
-
-	list_for_each_entry_safe(page, next, &pages, lru) {
-		unsigned int order = page_private(page);
-		bool from_device = page->index;
-
-		list_del(&page->lru);
-		set_page_private(page, 0);
-		page->index = 0;
-		if (from_device)
-			cdm_free_pages(file->source, page, order);
-		else
-			__free_pages(page, order);
+	xa_for_each(&file->pages, index, value) {
+		/* Another one may be at it: whoever erases the entry has the page */
+		value = xa_erase(&file->pages, index);
+		if (!value)
+			continue;
+		entry = xa_to_value(value);
+		give_back(file, pfn_to_page(FIELD_GET(ENTRY_PFN, entry)),
+			  entry & ENTRY_FROM_DEVICE, FIELD_GET(ENTRY_ORDER, entry));
 	}
 }
 
@@ -106,6 +114,15 @@ static bool starts_with_zero(struct page *page)
 	return zero;
 }
 
+static unsigned int count_bad(struct page *page, unsigned int order)
+{
+	unsigned int i, bad = 0;
+
+	for (i = 0; i < 1U << order; i++)
+		bad += PageHWPoison(page + i);
+	return bad;
+}
+
 static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 {
 	struct cdm_device *cdm = NULL;
@@ -126,13 +143,17 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 		page = alloc_one(cdm, req);
 		if (!page)
 			break;
-		keep(file, page, cdm, req->order);
+		if (keep(file, page, cdm, req->order)) {
+			give_back(file, page, cdm, req->order);
+			break;
+		}
 		if (page_to_nid(page) == req->nid)
 			req->on_node += 1 << req->order;
 		else
 			req->elsewhere += 1 << req->order;
 		if (!starts_with_zero(page))
 			req->not_zero++;
+		req->bad += count_bad(page, req->order);
 		cond_resched();
 	}
 
@@ -270,8 +291,7 @@ static int cdm_test_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	mutex_init(&file->lock);
-	spin_lock_init(&file->pages_lock);
-	INIT_LIST_HEAD(&file->pages);
+	xa_init(&file->pages);
 	filp->private_data = file;
 	return 0;
 }
@@ -283,6 +303,7 @@ static int cdm_test_release(struct inode *inode, struct file *filp)
 	free_all(file);
 	if (file->registered)
 		cdm_device_remove(file->registered);
+	xa_destroy(&file->pages);
 	kfree(file);
 	return 0;
 }

@@ -27,6 +27,7 @@ struct cdm_test_alloc {
 	__u64 on_node;		/* out: pages on nid */
 	__u64 elsewhere;	/* out: pages on other nodes */
 	__u64 not_zero;		/* out: pages that do not start with a zero byte */
+	__u64 bad;		/* out: pages that are marked as having errors */
 };
 
 /* Register memory, as a driver would; one device at a time for each open file */

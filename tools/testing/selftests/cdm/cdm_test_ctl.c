@@ -36,8 +36,8 @@ static void do_alloc(const char *args)
 	if (ioctl(fd, CDM_TEST_ALLOC, &req))
 		answer(-1);
 	else
-		printf("ok %" PRIu64 " %" PRIu64 "\n", (uint64_t)req.on_node,
-		       (uint64_t)req.elsewhere);
+		printf("ok %" PRIu64 " %" PRIu64 "%s\n", (uint64_t)req.on_node,
+		       (uint64_t)req.elsewhere, req.bad ? " and bad ones" : "");
 }
 
 /* KEY=NUMBER of what a registration may say further; false if it is none of them */

@@ -132,6 +132,9 @@ errno_name()
 	*'Permission denied'*) echo EACCES ;;
 	*'Cannot allocate memory'*) echo ENOMEM ;;
 	*'No such device'*) echo ENODEV ;;
+	*'No such file'*) echo ENOENT ;;
+	*'Operation canceled'*) echo ECANCELED ;;
+	*'Interrupted system call'*) echo EINTR ;;
 	*'Connection timed out'*) echo ETIMEDOUT ;;
 	*) echo "$1" ;;
 	esac
@@ -188,11 +191,20 @@ with_child_cpuset()
 # start_tool COMMAND...: a program that answers lines with lines, until stop_tool
 start_tool()
 {
-	coproc TOOL { "$@"; }
+	local pipes
+
+	pipes=$(mktemp -d)
+	mkfifo "$pipes/in" "$pipes/out"
+	"$@" <"$pipes/in" >"$pipes/out" &
 	tool_pid=$!
-	# duplicates: bash takes its own away the moment that the program ends
-	exec {tool_out}<&"${TOOL[0]}" {tool_in}>&"${TOOL[1]}"
-	eval "exec ${TOOL[1]}>&-"
+	exec {tool_in}>"$pipes/in" {tool_out}<"$pipes/out"
+	rm -r "$pipes"
+}
+
+# use_tool IN OUT PID: talk to this one from now on, of several that were started
+use_tool()
+{
+	tool_in=$1 tool_out=$2 tool_pid=$3
 }
 
 # listen: the program's next line
@@ -214,6 +226,6 @@ tell()
 # stop_tool: the end of its input; returns its exit status
 stop_tool()
 {
-	exec {tool_in}>&-
+	exec {tool_in}>&- {tool_out}<&-
 	wait "$tool_pid"
 }

@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Pages with hardware errors, told at registration or later: nobody gets them again.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+nid=2
+
+grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add ||
+	skip_all "no device"
+pci=$(cat /sys/bus/pci/slots/1/address).0
+start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+page=$(getconf PAGESIZE)
+pages=$((2 * block / page))
+{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
+
+# address N: of the device's Nth page
+address()
+{
+	printf '0x%016x' $((start + $1 * page))
+}
+
+corrupted_kb()
+{
+	awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo
+}
+
+# with_device OPTIONS COMMAND...: while a device of 2 blocks is registered
+with_device()
+{
+	local options=$1 rc=0
+	shift
+
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $start $((2 * block)) $nid $options")" "ok $nid" || rc=1
+	cdm=$(cdm_of $nid)
+	[ $rc != 0 ] || "$@" || rc=1
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
+	expect HardwareCorrupted "$(corrupted_kb)" 0 && return $rc
+}
+
+# take_all ORDER: all that can be had, which is all but the reserve that the kernel keeps; no
+# bad one is among them
+take_all()
+{
+	local answer
+
+	answer=$(tell "alloc $nid $1 $((pages >> $1))")
+	[[ $answer =~ ^ok\ ([0-9]+)\ 0$ ]] || fail "alloc: $answer" || return
+	[ "${BASH_REMATCH[1]}" -ge $((pages - 1536)) ] || fail "no more than that: $answer"
+}
+
+# listed N...: these pages of the device are in the list and out of use, and only these
+listed()
+{
+	local n list=
+
+	for n; do
+		list+=$(address "$n")$'\n'
+	done
+	expect bad_pages "$(cat "$cdm/bad_pages")" "${list%$'\n'}" || return
+	expect "marked" "$(cat "$cdm/pages_in_use/bad")" $# || return
+	expect HardwareCorrupted "$(corrupted_kb)" $(($# * page / 1024)) || return
+	expect "not free" "$(used_pages $nid)" $# || return
+	take_all 0 && expect free "$(tell free)" ok && expect "not free" "$(used_pages $nid)" $#
+}
+
+told_at_registration()
+{
+	listed 5 || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address 5)" || return
+	expect HardwareCorrupted "$(corrupted_kb)" 0 || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	listed 5
+}
+test_told_at_registration() { with_device "bad_page=$(address 5)" told_at_registration; }
+
+# The list is the device's: the next one in the same place has none
+test_next_device_has_none() { with_device "" listed; }
+
+free_page()
+{
+	expect retire "$(tell "retire $(address 700)")" ok || return
+	listed 700 || return
+	expect again "$(tell "retire $(address 700)")" ok || return
+	expect retire "$(tell "retire $(address 3)")" ok || return
+	listed 3 700 || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect "while offline" "$(tell "retire $(address 9)")" ok || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	listed 3 9 700
+}
+test_free_page() { with_device "" free_page; }
+
+elsewhere()
+{
+	expect below "$(tell "retire $((start - 1))")" "error EINVAL" || return
+	expect above "$(tell "retire $((start + 2 * block))")" "error EINVAL" || return
+	listed
+}
+test_address_elsewhere() { with_device "" elsewhere; }
+
+# held_pages ORDER: pages that a driver holds, alone or within a larger block: it gets the
+# others of the block back
+held_pages()
+{
+	local n
+
+	take_all "$1" || return
+	for n in 513 20000 20001 40960; do
+		expect retire "$(tell "retire $(address $n)")" ok || return
+	done
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	listed 513 20000 20001 40960 || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	listed 513 20000 20001 40960
+}
+test_page_of_a_driver() { with_device "" held_pages 0; }
+test_page_within_a_block_of_a_driver() { with_device "" held_pages 9; }
+
+# All of the device is a process's; the one that lost a page gets SIGBUS there, and only there
+page_of_a_process()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose line n retired=0 rc=0
+
+	start_tool "$here/lose" $nid 48
+	expect before "$(listen)" "bound 12288 12288" || rc=1
+	lose=("$tool_in" "$tool_out" "$tool_pid")
+	# all over the device: some will be theirs
+	use_tool "${device[@]}"
+	for n in $(seq 100 5000 $((pages - 1))); do
+		expect retire "$(tell "retire $(address "$n")")" ok || rc=1
+		retired=$((retired + 1))
+	done
+	use_tool "${lose[@]}"
+	line=$(tell go)
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ none\ ram\ 0\ wrong\ 0$ ]] ||
+		fail "$line" || rc=1
+	n=$((BASH_REMATCH[1] + BASH_REMATCH[2]))
+	[ $n -ge 1 ] && [ $n -le $retired ] || fail "$n pages lost of $retired that are bad" || rc=1
+	expect marked "$(cat "$cdm/pages_in_use/bad")" $retired || rc=1
+	expect "not free" "$(used_pages $nid)" $retired || rc=1
+	return $rc
+}
+test_page_of_a_process() { with_device "" page_of_a_process; }
+
+# More than a page of sysfs: the file has all of them
+long_list()
+{
+	local n
+
+	for n in $(seq 0 400); do
+		echo "retire $(address $((n * 2)))"
+	done >&"$tool_in"
+	for n in $(seq 0 400); do
+		expect "retire" "$(listen)" ok || return
+	done
+	expect lines "$(wc -l <"$cdm/bad_pages")" 401 || return
+	expect "last line" "$(tail -n 1 "$cdm/bad_pages")" "$(address 800)" || return
+	expect "not free" "$(used_pages $nid)" 401 && take_all 0 && expect free "$(tell free)" ok
+}
+test_long_list() { with_device "" long_list; }
+
+run_tests told_at_registration next_device_has_none free_page address_elsewhere \
+	page_of_a_driver page_within_a_block_of_a_driver page_of_a_process long_list

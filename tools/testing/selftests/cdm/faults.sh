@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Each step of a device's life fails once: the error is the step's, what was done before it
+# is undone, and the same thing then succeeds.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+fail=/sys/kernel/debug/fail_function
+[ -d $fail ] || skip_all "needs CONFIG_FAIL_FUNCTION and debugfs"
+[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+nid=2
+
+grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
+pci=$(cat /sys/bus/pci/slots/1/address).0
+start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
+echo 100 >$fail/probability
+echo 0 >$fail/verbose
+
+# inject FUNCTION ERRNO: its next call returns -ERRNO, and does nothing
+inject()
+{
+	echo "$1" >$fail/inject
+	printf '%#x' "-$2" >"$fail/$1/retval"
+	echo 1 >$fail/times
+}
+
+# injected: was it called?
+injected()
+{
+	local left
+
+	left=$(cat $fail/times)
+	echo >$fail/inject
+	expect "calls still to fail" "$left" 0
+}
+
+# ask COMMAND: what a process of its own is answered
+ask()
+{
+	echo "$*" | "$here/cdm_test_ctl"
+}
+
+footprint()
+{
+	cat $nodes/possible $nodes/online $nodes/has_cdm /proc/iomem
+	ls /sys/class/cdm /sys/devices/system/memory
+}
+
+# registration NODE OPTIONS FUNCTION ERRNO NAME: it fails with NAME, leaves nothing, and
+# succeeds the next time
+registration()
+{
+	local before rc=0
+
+	before=$(footprint)
+	inject "$3" "$4"
+	expect "with $3 failing" "$(ask "register $start $((2 * block)) $1 $2")" "error $5" || rc=1
+	injected || rc=1
+	expect footprint "$(footprint)" "$before" || rc=1
+	[[ $(ask "register $start $((2 * block)) $1 $2") =~ ^ok\ [0-9]+$ ]] ||
+		fail "does not register afterwards" || rc=1
+	expect "footprint at the end" "$(footprint)" "$before" && return $rc
+}
+
+test_no_node_id() { registration -1 "" cdm_node_reserve 12 ENOMEM; }
+test_no_lists() { registration $nid "" cdm_alloc_explicit_zonelists 12 ENOMEM; }
+test_no_tag() { registration $nid "" cdm_node_tag 16 EBUSY; }
+test_no_thread() { registration $nid "" cdm_run_job 12 ENOMEM; }
+test_bad_page_not_recorded()
+{
+	registration $nid "bad_page=$((start + 4096))" cdm_node_retire_page 12 ENOMEM
+}
+test_memory_not_added() { registration $nid "" cdm_node_add_memory 17 EEXIST; }
+test_memory_not_onlined() { registration $nid "" cdm_node_online_memory 1 EPERM; }
+test_no_folder_in_sysfs() { registration $nid "" publish 12 ENOMEM; }
+
+# change WORD FUNCTION ERRNO NAME STATE: of a device's state; it stays STATE, then succeeds
+change()
+{
+	local rc=0
+
+	inject "$2" "$3"
+	expect "$1 with $2 failing" "$(write "$1" "$cdm/state")" "$4" || rc=1
+	injected || rc=1
+	expect state "$(cat "$cdm/state")" "$5" || rc=1
+	expect "hold" "$(bindable)" "$6" || rc=1
+	expect "$1 afterwards" "$(write "$1" "$cdm/state")" ok && return $rc
+}
+
+# bindable: pages that a task gets under a policy
+bindable()
+{
+	{ "$here/hold" $nid 8 </dev/null 2>/dev/null || echo none; } | head -n 1
+}
+
+states()
+{
+	change offline cdm_node_offline_memory 12 ENOMEM online "bound 2048" &&
+		change online_movable cdm_node_online_memory 12 ENOMEM added none &&
+		change offline cdm_run_job 12 ENOMEM online "bound 2048" &&
+		change online_movable cdm_run_job 12 ENOMEM added none
+}
+unregister()
+{
+	local rc=0
+
+	inject cdm_node_remove_memory 16
+	expect unregister "$(tell "unregister 5")" "error EBUSY" || rc=1
+	injected || rc=1
+	expect state "$(cat "$cdm/state")" online || rc=1
+	expect hold "$(bindable)" "bound 2048" || rc=1
+	expect "unregister afterwards" "$(tell "unregister 5")" ok && return $rc
+}
+retire()
+{
+	local rc=0
+
+	inject cdm_node_retire_page 12
+	expect retire "$(tell "retire $start")" "error ENOMEM" || rc=1
+	injected || rc=1
+	expect bad_pages "$(wc -l <"$cdm/bad_pages")" 0 || rc=1
+	expect "retire afterwards" "$(tell "retire $start")" ok || rc=1
+	expect bad_pages "$(wc -l <"$cdm/bad_pages")" 1 && return $rc
+}
+
+# with_device COMMAND...: while a device is registered
+with_device()
+{
+	local rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $start $((2 * block)) $nid")" "ok $nid" || rc=1
+	cdm=$(cdm_of $nid)
+	[ $rc != 0 ] || "$@" || rc=1
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+test_state_changes() { with_device states; }
+test_unregistration() { with_device unregister; }
+test_retirement() { with_device retire; }
+
+# A driver's remove() tries again by itself
+remove()
+{
+	inject cdm_node_remove_memory 16
+	expect remove "$(tell remove)" ok && injected
+}
+test_remove_tries_again() { with_device remove; }
+
+run_tests no_node_id no_lists no_tag no_thread bad_page_not_recorded memory_not_added \
+	memory_not_onlined no_folder_in_sysfs state_changes unregistration retirement \
+	remove_tries_again

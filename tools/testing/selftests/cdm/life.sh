@@ -1,0 +1,337 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A device's life beyond coming and going: several ranges and several devices, distances,
+# who is told of its states, long work that is ended, and a card that is pulled out.
+# The range is that of the device in the slot, taken over from its driver.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+nid=2
+driver=/sys/bus/pci/drivers/cdm_pci
+
+grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
+pci=$(cat /sys/bus/pci/slots/1/address).0
+start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+pages=$((block / $(getconf PAGESIZE)))
+{ echo "$pci" >$driver/unbind; } 2>/dev/null
+
+# ask COMMAND: what a process of its own is answered
+ask()
+{
+	echo "$*" | "$here/cdm_test_ctl"
+}
+
+# nothing_left: as if there had been no device
+nothing_left()
+{
+	expect has_cdm "$(cat $nodes/has_cdm)" "" || return
+	expect "class folder" "$(ls /sys/class/cdm)" "" || return
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 0
+}
+
+# with_device OPTIONS COMMAND...: while a device of 4 blocks is registered
+with_device()
+{
+	local options=$1 rc=0
+	shift
+
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $start $((4 * block)) $nid $options")" "ok $nid" || rc=1
+	cdm=$(cdm_of $nid)
+	[ $rc != 0 ] || "$@" || rc=1
+	stop_tool || rc=1
+	nothing_left && return $rc
+}
+
+# Two ranges with a hole between them are one device on one node
+two_ranges()
+{
+	expect size "$(cat "$cdm/size")" $((5 * block)) || return
+	expect online_size "$(cat "$cdm/online_size")" $((5 * block)) || return
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 2 || return
+	expect blocks "$(blocks_of $nid | wc -l)" 5 || return
+	# nearly all of both, and the counters of each block go back to 0
+	expect alloc "$(tell "alloc $nid 9 $((5 * pages / 512 - 4))")" "ok $((5 * pages - 2048)) 0" ||
+		return
+	expect held "$(cat "$cdm/pages_in_use/driver")" $((5 * pages - 2048)) || return
+	expect "offline" "$(write offline "$cdm/state")" EBUSY || return
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect "offline" "$(write offline "$cdm/state")" ok
+}
+test_two_ranges()
+{
+	with_device "start2=$((start + 8 * block)) size2=$block" two_ranges
+}
+
+# What was added of the first range goes when the second one cannot be
+refused_range()
+{
+	expect "$1" "$(ask "register $start $block $nid $1")" "error $2" && nothing_left
+}
+test_ranges_that_overlap() { refused_range "start2=$start size2=$block" EEXIST; }
+test_second_range_overlaps_ram() { refused_range "start2=$block size2=$block" EEXIST; }
+test_second_range_is_unaligned() { refused_range "start2=$((start + 1)) size2=$block" EINVAL; }
+
+# Partitions: devices of one parent, each with its node; the second one is not the first's
+test_partitions()
+{
+	local first second rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	first=$(tell "register $start $((2 * block)) -1")
+	second=$( (echo "register $((start + 2 * block)) $((2 * block)) -1"; echo "alloc ${first#ok } 0 5"
+		sleep 3) | "$here/cdm_test_ctl" & sleep 2
+		for node in $(device_nodes); do cat "$(cdm_of "$node")/size"; done; wait)
+	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first" || rc=1
+	[[ $(head -n 1 <<<"$second") =~ ^ok\ [0-9]+$ ]] || fail "no second id: $second" || rc=1
+	[ "$first" != "$(head -n 1 <<<"$second")" ] || fail "one id for two devices" || rc=1
+	expect "sizes" "$(sed -n 2,4p <<<"$second" | sort | uniq -c | tr -s ' ')" \
+		" 2 $((2 * block))
+ 1 ok 5 0" || rc=1
+	stop_tool || rc=1
+	nothing_left && return $rc
+}
+
+# near node 1 at 25: 20 between the RAM nodes makes 35 to the other one
+distance()
+{
+	expect "distances" "$(cut -d' ' -f1-2 $nodes/node$nid/distance) $(
+		cut -d' ' -f3 $nodes/node0/distance) $(cut -d' ' -f3 $nodes/node1/distance)" \
+		"35 25 35 25" || return
+	numactl -H | grep -q "^ *$nid: *35 *25 *10" || fail "$(numactl -H | tail -n 4)" || return
+	# kernel memory that names the node comes from the RAM that is nearest now
+	expect "FALLBACK" "$(grep -A2 "NODE ($nid)" /sys/kernel/debug/cdm/zonelists |
+		tail -n 1)" "                (0) (node 1) (DMA32)"
+}
+test_driver_says_the_distance() { with_device "near=1 distance=25" distance; }
+
+firmware_distance()
+{
+	expect "distances" "$(cut -d' ' -f3 $nodes/node0/distance) $(
+		cut -d' ' -f3 $nodes/node1/distance)" "40 60"
+}
+test_firmware_distance_comes_back() { with_device "" firmware_distance; }
+
+access_attributes()
+{
+	local access=$nodes/node$nid/access0/initiators
+
+	expect read_bandwidth "$(cat $access/read_bandwidth)" 450000 || return
+	expect write_bandwidth "$(cat $access/write_bandwidth)" 450000 || return
+	expect read_latency "$(cat $access/read_latency)" 300 || return
+	expect access1 "$(cat ${access/access0/access1}/write_latency)" 300
+}
+test_access_attributes() { with_device "bandwidth=450000 latency=300" access_attributes; }
+
+# An uevent for each state, whoever brought it about
+uevents()
+{
+	local line got='' device=("$tool_in" "$tool_out" "$tool_pid")
+
+	# the first block by hand; then the core does the rest, and takes all of it away
+	{ echo offline >"$cdm/state"; } 2>/dev/null
+	start_tool "$here/uevents"
+	expect uevents "$(listen)" ready || return
+	echo online_movable >"$(blocks_of $nid | head -n 1)/state"
+	echo online_movable >"$cdm/state"
+	echo offline >"$cdm/state"
+	echo online_movable >"$(blocks_of $nid | tail -n 1)/state"
+	echo offline >"$(blocks_of $nid | tail -n 1)/state"
+	while read -r -t 2 -u "$tool_out" line; do
+		got+="$line,"
+	done
+	stop_tool
+	use_tool "${device[@]}"
+	expect uevents "$got" "change online,change onlining,change online,change draining,change added,change online,change added,"
+}
+test_uevents() { with_device "" uevents; }
+
+# pinned COMMAND...: while a page of the device cannot be moved
+pinned()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold rc=0
+
+	start_tool "$here/hold" $nid 64 pin
+	expect hold "$(listen)" "bound 16384" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	"$@" || rc=1
+	use_tool "${hold[@]}"
+	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+
+deadline()
+{
+	local begun=$SECONDS
+
+	expect unregister "$(tell "unregister 2")" "error ETIMEDOUT" || return
+	[ $((SECONDS - begun)) -le 20 ] || fail "took $((SECONDS - begun)) s, not 2" || return
+	expect state "$(cat "$cdm/state")" online || return
+	expect pinned "$(cat "$cdm/pages_in_use/pinned")" 512 || return
+	expect driver "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block))
+}
+deadline_of_the_caller() { pinned deadline; }
+test_deadline_of_the_caller() { with_device "" deadline_of_the_caller; }
+
+# wait_for FILE VALUE: up to 20 seconds
+wait_for()
+{
+	local _
+
+	for _ in $(seq 200); do
+		[ "$(cat "$1")" != "$2" ] || return 0
+		sleep 0.1
+	done
+	fail "$1 is '$(cat "$1")', not '$2'"
+}
+
+cancelled()
+{
+	local answer=/tmp/cdm_cancelled progress
+
+	write offline "$cdm/state" >$answer &
+	wait_for "$cdm/state" draining || return
+	progress=$(cat "$cdm/progress")
+	[[ $progress =~ ^[0-3]\ 4$ ]] || fail "progress is '$progress'" || return
+	expect cancel "$(write cancel "$cdm/state")" ok || return
+	wait $!
+	expect "the writer's errno" "$(cat $answer)" ECANCELED || return
+	expect state "$(cat "$cdm/state")" online || return
+	expect progress "$(cat "$cdm/progress")" "0 0" || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
+	expect "nothing to cancel" "$(write cancel "$cdm/state")" ENOENT
+}
+cancel_a_drain() { pinned cancelled; }
+test_cancel_a_drain() { with_device "" cancel_a_drain; }
+
+# Onlining has nothing that waits: try until the two meet; both ends are whole
+cancel_onlining()
+{
+	local answer=/tmp/cdm_cancelled i met=0
+
+	for i in $(seq 40); do
+		echo offline >"$cdm/state"
+		write online_movable "$cdm/state" >$answer &
+		until [ "$(cat "$cdm/state")" = onlining ] || [ -s $answer ]; do :; done
+		write cancel "$cdm/state" >/dev/null
+		wait $!
+		case $(cat $answer) in
+		ok) expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return ;;
+		ECANCELED)
+			expect online_size "$(cat "$cdm/online_size")" 0 || return
+			expect state "$(cat "$cdm/state")" added || return
+			met=$((met + 1))
+			;;
+		*) fail "answer $(cat $answer)" || return ;;
+		esac
+	done
+	[ $met -gt 0 ] || fail "not one of $i was cancelled"
+}
+test_cancel_onlining() { with_device "" cancel_onlining; }
+
+# Who wrote the file may be killed; what it has begun goes on
+writer_is_killed()
+{
+	local pid
+
+	bash -c 'echo offline >"$1"' - "$cdm/state" &
+	pid=$!
+	wait_for "$cdm/state" draining || return
+	kill -TERM $pid
+	sleep 1
+	expect state "$(cat "$cdm/state")" draining
+}
+killed_and_done()
+{
+	pinned writer_is_killed && wait_for "$cdm/state" added && expect online_size \
+		"$(cat "$cdm/online_size")" 0
+}
+test_signal_to_the_writer_changes_nothing() { with_device "" killed_and_done; }
+
+# The driver is asked for its pages, and gives them
+gives_back()
+{
+	expect alloc "$(tell "alloc $nid 3 10")" "ok 80 0" || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect online "$(write online_movable "$cdm/state")" ok
+}
+test_driver_gives_its_pages_back() { with_device "gives_back=1" gives_back; }
+
+# Others onlined and offlined blocks: the device says what is
+state_follows()
+{
+	local one
+
+	one=$(blocks_of $nid | head -n 1)/state
+	expect state "$(cat "$cdm/state")" added || return
+	echo online_movable >"$one"
+	expect state "$(cat "$cdm/state")" online || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect "that block" "$(cat "$one")" offline || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
+	echo offline >"$one"
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect "that block" "$(cat "$one")" online
+}
+test_state_follows_other_tools() { with_device policy=1 state_follows; }
+
+# Power would be cut, and the memory's content with it
+no_suspend()
+{
+	expect freeze "$(write freeze /sys/power/state)" EBUSY
+}
+test_no_suspend() { with_device "" no_suspend; }
+suspend_when_offline()
+{
+	echo offline >"$cdm/state"
+	# up to where somebody would have to wake the machine
+	echo freezer >/sys/power/pm_test
+	expect freeze "$(write freeze /sys/power/state)" ok
+}
+test_suspend_when_offline() { with_device "" suspend_when_offline; }
+
+# A kexec'd kernel must not take it for RAM
+not_mapped()
+{
+	expect "in the map" "$(grep -l "$start" /sys/firmware/memmap/*/start)" ""
+}
+test_not_in_the_firmware_map() { with_device "" not_mapped; }
+
+# The card is pulled out while processes use it
+test_surprise_removal()
+{
+	local rc=0
+
+	echo "$pci" >$driver/bind
+	start_tool "$here/lose" $nid 64
+	expect before "$(listen)" "bound 16384 16384" || rc=1
+	dmesg -C
+	"$CDM_PLUG" yank || rc=1
+	expect "log" "$(dmesg | grep -c 'gone without warning: 32768 pages of users are lost')" 1 || rc=1
+	expect after "$(tell go)" "anon 16384 shared 16384 read EIO ram 0 wrong 0" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	nothing_left || rc=1
+	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
+	# and the slot takes the next one, which has none of it
+	"$CDM_PLUG" add && untouched && expect hold "$("$here/hold" $nid 8 </dev/null | tail -n 1)" \
+		"kept 2048 wrong 0 fresh 2048" || rc=1
+	echo "$pci" >$driver/unbind
+	return $rc
+}
+
+run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
+	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
+	uevents deadline_of_the_caller cancel_a_drain cancel_onlining \
+	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
+	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
+	surprise_removal

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * lose NODE MIB: memory of each kind on a node, that much of each, filled; says "bound A S"
+ * (pages on the node of the anonymous and the shared mapping) and waits for a line, in
+ * which the node goes away. Then says what touching it does:
+ *
+ *   anon N shared N read E ram N wrong N
+ *
+ * with the pages whose touch is a SIGBUS, the errno of reading the shared file, and of as
+ * much memory in RAM the same, and the bytes that are not what they were.
+ */
+#include <setjmp.h>
+#include <signal.h>
+
+#include "util.h"
+
+#define PATTERN 0x5a
+
+static sigjmp_buf lost;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(lost, 1);
+}
+
+/* Pages of a mapping whose touch is a SIGBUS; adds to @wrong the bytes that have changed */
+static long count_lost(const volatile char *p, size_t size, long *wrong)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	volatile long nr = 0;
+	volatile size_t i;
+
+	for (i = 0; i < size; i += page_size) {
+		if (sigsetjmp(lost, 1))
+			nr++;
+		else
+			*wrong += p[i] != PATTERN;
+	}
+	return nr;
+}
+
+int main(int argc, char **argv)
+{
+	const char *error = "none";
+	char *anon, *shared, *ram, c;
+	long nr[3], wrong = 0;
+	unsigned long mask;
+	size_t size;
+	int fd;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: lose NODE MIB\n");
+		return 2;
+	}
+	mask = NODE(atoi(argv[1]));
+	size = strtoul(argv[2], NULL, 0) * MIB;
+	fd = memfd_create("cdm_lose", MFD_CLOEXEC);
+	anon = map_anonymous(size);
+	ram = map_anonymous(size);
+	if (fd < 0 || ftruncate(fd, size) || !anon || !ram) {
+		perror("lose");
+		return 1;
+	}
+	shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED || mbind(anon, size, MPOL_BIND, &mask, MAXNODE, 0) ||
+	    mbind(shared, size, MPOL_BIND, &mask, MAXNODE, 0)) {
+		perror("lose: mbind");
+		return 1;
+	}
+	memset(anon, PATTERN, size);
+	memset(shared, PATTERN, size);
+	memset(ram, PATTERN, size);
+	printf("bound %ld %ld\n", pages_on(anon, size, mask), pages_on(shared, size, mask));
+	fflush(stdout);
+	getchar();
+
+	signal(SIGBUS, on_sigbus);
+	nr[0] = count_lost(anon, size, &wrong);
+	nr[1] = count_lost(shared, size, &wrong);
+	nr[2] = count_lost(ram, size, &wrong);
+	if (pread(fd, &c, 1, size / 2) != 1)
+		error = strerrorname_np(errno);
+	printf("anon %ld shared %ld read %s ram %ld wrong %ld\n", nr[0], nr[1], error, nr[2],
+	       wrong);
+	return 0;
+}
