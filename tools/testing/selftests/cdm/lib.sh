@@ -132,6 +132,7 @@ errno_name()
 	*'Permission denied'*) echo EACCES ;;
 	*'Cannot allocate memory'*) echo ENOMEM ;;
 	*'No such device'*) echo ENODEV ;;
+	*'No space left'*) echo ENOSPC ;;
 	*'Connection timed out'*) echo ETIMEDOUT ;;
 	*) echo "$1" ;;
 	esac
