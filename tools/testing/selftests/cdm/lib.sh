@@ -135,6 +135,7 @@ errno_name()
 	*'No such file'*) echo ENOENT ;;
 	*'Operation canceled'*) echo ECANCELED ;;
 	*'Interrupted system call'*) echo EINTR ;;
+	*'No space left'*) echo ENOSPC ;;
 	*'Connection timed out'*) echo ETIMEDOUT ;;
 	*) echo "$1" ;;
 	esac
