@@ -8,9 +8,11 @@
  * from everything that places pages by walking N_MEMORY; what its zonelists hold is
  * decided in mm/cdm_zonelist.c, who may name it in mm/cdm_policy.c.
  *
- * Locking: cdm_lock serialises the writers of the masks. Readers take no lock: the
- * allocator and the policy code look at single bits, and a stale bit is the same as
- * having been a moment earlier. A list that was composed from an older mask is replaced
+ * Locking: cdm_lock serialises what the driver core asks for: tags, capabilities, fallback
+ * and draining. What may be bound to is derived from these and from what hot plug says, and
+ * written under mem_hotplug_lock, as the lists are. Readers take no lock: the allocator and
+ * the policy code look at single bits, and a stale bit is the same as having been a moment
+ * earlier. A list that was composed from an older mask is replaced
  * under zonelist_update_seq, as for any node.
  */
 #define pr_fmt(fmt) "cdm: " fmt
@@ -43,15 +45,19 @@ nodemask_t cdm_listed_map __read_mostly;
 nodemask_t cdm_bindable_map __read_mostly;
 nodemask_t cdm_cap_map[CDM_NR_CAPS] __read_mostly;
 
-/* Nodes that the driver core is filling or draining */
-static nodemask_t cdm_draining_map;
+nodemask_t cdm_draining_map __read_mostly;
 
-/* Ids that no firmware describes, and the name that each has been handed out to */
+/* Nodes whose last block is going offline */
+static nodemask_t cdm_leaving_map;
+
+/* Ids that no firmware describes */
 static nodemask_t cdm_reserved_map;
-static const char *cdm_reserved_owner[MAX_NUMNODES];
+
+/* The name that an id has been handed out to: until reboot, nobody else gets it */
+static const char *cdm_owner[MAX_NUMNODES];
 static unsigned int cdm_nr_reserve __initdata;
 
-/* Protects the masks above and the owners against cdm_node_*() */
+/* Protects the owners, and the masks above but for those derived, against cdm_node_*() */
 static DEFINE_MUTEX(cdm_lock);
 
 static int __init cdm_nodes_setup(char *str)
@@ -80,37 +86,29 @@ void __init cdm_reserve_nodes(void)
 			cdm_nr_reserve, left);
 }
 
-/**
- * cdm_node_reserve() - get one of the node ids that cdm_nodes=N reserved
- * @owner: a name that stays the same when the same device comes again
- *
- * An id belongs to its owner until reboot: no other device inherits the policies that
- * still name it. An owner with several devices gets several ids.
- *
- * Context: Process context. Takes cdm_lock.
- * Return: the node id; -ENOSPC when none is left; -ENOMEM.
- */
-int cdm_node_reserve(const char *owner)
+/* The reserved id for @owner: one that it had before and does not use now, or a new one */
+static int cdm_reserved_nid(const char *owner)
 {
-	int nid, free = NUMA_NO_NODE;
-
-	guard(mutex)(&cdm_lock);
+	int nid, free = -ENOSPC;
 
 	for_each_node_mask(nid, cdm_reserved_map) {
-		if (!cdm_reserved_owner[nid] && free == NUMA_NO_NODE)
+		if (!cdm_owner[nid] && free < 0)
 			free = nid;
-		else if (cdm_reserved_owner[nid] && !strcmp(cdm_reserved_owner[nid], owner) &&
+		else if (cdm_owner[nid] && !strcmp(cdm_owner[nid], owner) &&
 			 !node_isset(nid, cdm_node_map))
 			return nid;
 	}
-	if (free == NUMA_NO_NODE)
-		return -ENOSPC;
-
-	cdm_reserved_owner[free] = kstrdup(owner, GFP_KERNEL);
-	return cdm_reserved_owner[free] ? free : -ENOMEM;
+	return free;
 }
-EXPORT_SYMBOL_GPL(cdm_node_reserve);
-ALLOW_ERROR_INJECTION(cdm_node_reserve, ERRNO);
+
+/* Make @nid the property of @owner */
+static int cdm_own(int nid, const char *owner)
+{
+	if (cdm_owner[nid])
+		return strcmp(cdm_owner[nid], owner) ? -EBUSY : 0;
+	cdm_owner[nid] = kstrdup(owner, GFP_KERNEL);
+	return cdm_owner[nid] ? 0 : -ENOMEM;
+}
 
 static int is_block_on_node(struct memory_block *mem, void *nid)
 {
@@ -119,26 +117,35 @@ static int is_block_on_node(struct memory_block *mem, void *nid)
 
 /**
  * cdm_node_tag() - declare a node to be coherent device memory
- * @nid: the node; it must be possible and have neither memory nor CPUs
+ * @nid: the node; it must be possible and have neither memory nor CPUs. Or %CDM_NID_AUTO
+ *	for one of those that cdm_nodes=N reserved
+ * @owner: a name that stays the same when the same device comes again
  * @fallback: what its FALLBACK list will hold
  * @caps: the CDM_CAP_* that the driver grants
  *
  * To be called before any memory is added to the node. Nobody can bind to it before
- * cdm_node_set_draining() says that it is not draining.
+ * cdm_node_set_draining() says that it is not draining. From here until reboot the id is
+ * @owner's: no other device inherits the policies that still name it. An owner with several
+ * devices has several ids.
  *
  * Context: Process context. Takes cdm_lock and device_hotplug_lock.
- * Return: 0; -EINVAL for a node that is not possible; -EBUSY for a node that has memory
- * (also if all of it is offline), has CPUs, or is tagged already; -ENOMEM.
+ * Return: the node; -EINVAL for a node that is not possible; -EBUSY for a node that has
+ * memory (also if all of it is offline), has CPUs, is tagged already or has been another
+ * owner's; -ENOSPC when no reserved id is left; -ENOMEM.
  */
-int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
+int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigned long caps)
 {
 	int cap, rc;
 
-	if (nid < 0 || nid >= nr_node_ids || !node_possible(nid))
+	if (nid != CDM_NID_AUTO && (nid < 0 || nid >= nr_node_ids || !node_possible(nid)))
 		return -EINVAL;
 
 	guard(mutex)(&cdm_lock);
 
+	if (nid == CDM_NID_AUTO)
+		nid = cdm_reserved_nid(owner);
+	if (nid < 0)
+		return nid;
 	rc = cdm_alloc_explicit_zonelists();
 	if (rc)
 		return rc;
@@ -152,6 +159,11 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 		unlock_device_hotplug();
 		return -EBUSY;
 	}
+	rc = cdm_own(nid, owner);
+	if (rc) {
+		unlock_device_hotplug();
+		return rc;
+	}
 
 	if (fallback == CDM_FALLBACK_SYSTEM)
 		node_set(nid, cdm_fallback_map);
@@ -161,7 +173,7 @@ int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps)
 	node_set(nid, cdm_node_map);
 	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
-	return 0;
+	return nid;
 }
 EXPORT_SYMBOL_GPL(cdm_node_tag);
 ALLOW_ERROR_INJECTION(cdm_node_tag, ERRNO);
@@ -231,10 +243,14 @@ static void cdm_update_bindable(int nid)
 		node_clear(nid, cdm_bindable_map);
 }
 
-/* Put the node into the explicit lists or take it out; then all of them are composed anew */
-static void cdm_relist(int nid, bool leaving)
+/*
+ * Put the node into the explicit lists or take it out; then all of them are composed anew.
+ * Under mem_hotplug_lock.
+ */
+static void cdm_relist(int nid)
 {
-	if (cdm_node_may(nid, CDM_CAP_USER_BIND) && !node_isset(nid, cdm_draining_map) && !leaving)
+	if (cdm_node_may(nid, CDM_CAP_USER_BIND) && !node_isset(nid, cdm_draining_map) &&
+	    !node_isset(nid, cdm_leaving_map))
 		node_set(nid, cdm_listed_map);
 	else
 		node_clear(nid, cdm_listed_map);
@@ -265,7 +281,7 @@ void cdm_node_revoke(int nid, unsigned long caps)
 		kswapd_stop(nid);
 	if (caps & CDM_CAP_COMPACTION)
 		kcompactd_stop(nid);
-	cdm_relist(nid, false);
+	cdm_relist(nid);
 	mem_hotplug_done();
 }
 EXPORT_SYMBOL_GPL(cdm_node_revoke);
@@ -281,7 +297,8 @@ int __cdm_begin_offline(int nid)
 		return NUMA_NO_NODE;
 
 	mem_hotplug_begin();
-	cdm_relist(nid, true);
+	node_set(nid, cdm_leaving_map);
+	cdm_relist(nid);
 	mem_hotplug_done();
 	return nid;
 }
@@ -293,7 +310,8 @@ void __cdm_end_offline(int nid)
 		return;
 
 	mem_hotplug_begin();
-	cdm_relist(nid, false);
+	node_clear(nid, cdm_leaving_map);
+	cdm_relist(nid);
 	mem_hotplug_done();
 }
 
@@ -381,7 +399,7 @@ void cdm_node_set_draining(int nid, bool draining)
 		node_set(nid, cdm_draining_map);
 	else
 		node_clear(nid, cdm_draining_map);
-	cdm_relist(nid, false);
+	cdm_relist(nid);
 	mem_hotplug_done();
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_draining);
@@ -421,13 +439,14 @@ void cdm_report_meminfo(struct seq_file *m)
  */
 bool cdm_node_make_room(int nid, unsigned int order)
 {
-	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_RETRY_MAYFAIL |
-			  __GFP_NOWARN;
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN;
 	nodemask_t nodes = nodemask_of_node(nid);
 	struct page *page;
 
 	if (!cdm_node_may(nid, CDM_CAP_RECLAIM) && !cdm_node_may(nid, CDM_CAP_COMPACTION))
 		return false;
+	/* Without compaction, more reclaim makes no larger blocks */
+	gfp |= cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
 	page = __alloc_pages(gfp, order, nid, &nodes);
 	if (page)
 		__free_pages(page, order);

@@ -11,6 +11,9 @@ extern nodemask_t cdm_fallback_map;
 /* Nodes whose zones are in the explicit lists: granted to user space, and not being drained */
 extern nodemask_t cdm_listed_map;
 
+/* Nodes that the driver core is filling or draining */
+extern nodemask_t cdm_draining_map;
+
 /* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
 extern nodemask_t cdm_bindable_map;
 

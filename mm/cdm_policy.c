@@ -8,11 +8,13 @@
  */
 #include <linux/cdm_node.h>
 #include <linux/cpuset.h>
+#include <linux/huge_mm.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/pagewalk.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
 #include "cdm.h"
@@ -26,11 +28,6 @@ bool __cdm_node_bindable(int nid)
 bool __cdm_nodes_bindable(const nodemask_t *nodes)
 {
 	return nodes_intersects(*nodes, cdm_bindable_map);
-}
-
-bool __cdm_leads_own_list(int nid)
-{
-	return node_isset(nid, cdm_fallback_map);
 }
 
 /* The CDM nodes that may be bound to and that @task's cpuset, if there is one, has in @mems */
@@ -119,29 +116,61 @@ bool __cdm_task_is_bound(void)
 	return pol && __cdm_names_device(pol);
 }
 
-/**
- * cdm_filemap_alloc_folio() - page cache for a task whose policy names a CDM node
- * @gfp: as for filemap_alloc_folio()
- * @order: likewise
- *
- * Context: Process context, a task for which cdm_task_is_bound().
- * Return: a folio on one of the RAM nodes of the task's policy, or on any if it names
- * none; NULL when there is no memory.
+/*
+ * alloc_pages() for a task whose policy names a CDM node: page cache, compressed swap and
+ * what else the kernel allocates while the task runs. On the RAM nodes of the policy, or on
+ * any if it names none.
  */
-struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
+struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order)
 {
 	nodemask_t ram = cdm_ram_nodes(&current->mempolicy->nodes);
 
-	return __folio_alloc(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
+	return __alloc_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
+}
+
+/* It was checked when it was set; since then it may have been taken from the task */
+int __cdm_policy_nid(const struct mempolicy *pol, int nid)
+{
+	nodemask_t open = nodes_open_to(current, &current->mems_allowed);
+
+	if (!node_isset(nid, open) ||
+	    (pol->mode == MPOL_PREFERRED && !node_isset(nid, cdm_fallback_map)))
+		return numa_node_id();
+	return nid;
+}
+
+bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)
+{
+	if (node_is_cdm(nid) && ((gfp & __GFP_THISNODE) ||
+				 (!*nodemask && node_isset(nid, cdm_fallback_map))))
+		return false;
+	if (!*nodemask)
+		return true;
+	*ram = cdm_ram_nodes(*nodemask);
+	*nodemask = ram;
+	return !nodes_empty(*ram);
+}
+
+/* It was merged in RAM, and moved since. A page more would be one more on the device. */
+struct page *__cdm_ksm_page(struct page *page)
+{
+	if (IS_ERR_OR_NULL(page) || !node_is_cdm(page_to_nid(page)))
+		return page;
+	put_page(page);
+	return ERR_PTR(-EBUSY);
 }
 
 /*
  * Whatever others have on the device is theirs by name, too; and every task without a bind
- * policy of its own would count as one that may have something there.
+ * policy of its own would count as one that may have something there. Only where the one
+ * that allocates must not be killed, the choice is as everywhere.
  */
 bool __cdm_oom_choose(struct oom_control *oc)
 {
 	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
+		return false;
+	if (!current->mm || is_global_init(current) ||
+	    current->signal->oom_score_adj == OOM_SCORE_ADJ_MIN)
 		return false;
 	oc->chosen = get_task_struct(current);
 	return true;
@@ -155,18 +184,17 @@ static void count_if_device(struct folio *folio, unsigned long nr, struct mm_wal
 		*pages += nr;
 }
 
-/* A huge page is counted as one, and not split */
+/* A huge page is counted as one. None is split, not even one that is being moved: that sleeps. */
 static int count_huge_page(pmd_t *pmd, unsigned long addr, unsigned long end,
 			   struct mm_walk *walk)
 {
 	spinlock_t *ptl = pmd_lock(walk->mm, pmd); /* the page table's */
 
-	if (pmd_trans_huge(*pmd)) {
-		if (pmd_present(*pmd))
-			count_if_device(vm_normal_folio_pmd(walk->vma, addr, *pmd),
-					PHYS_PFN(end - addr), walk);
+	if (is_swap_pmd(*pmd) || pmd_trans_huge(*pmd) || pmd_devmap(*pmd))
 		walk->action = ACTION_CONTINUE;
-	}
+	if (pmd_present(*pmd) && pmd_trans_huge(*pmd))
+		count_if_device(vm_normal_folio_pmd(walk->vma, addr, *pmd), PHYS_PFN(end - addr),
+				walk);
 	spin_unlock(ptl);
 	return 0;
 }
@@ -193,7 +221,8 @@ static const struct mm_walk_ops device_page_ops = {
 long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 {
 	unsigned long on_devices = 0, pages = 0;
-	struct mm_struct *mm;
+	struct task_struct *alive;
+	struct mm_struct *mm = NULL;
 	int nid;
 
 	/* What is charged to a memory cgroup counts there, wherever it is */
@@ -202,7 +231,13 @@ long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 	for_each_node_state(nid, N_CDM)
 		on_devices += node_page_state(NODE_DATA(nid), NR_ANON_MAPPED) +
 			      node_page_state(NODE_DATA(nid), NR_FILE_MAPPED);
-	mm = on_devices ? get_task_mm(task) : NULL;
+	/* The one that has been asked about may be the first of its threads to have ended */
+	alive = on_devices ? find_lock_task_mm(task) : NULL;
+	if (alive) {
+		mm = alive->mm;
+		mmget(mm);
+		task_unlock(alive);
+	}
 	if (!mm)
 		return 0;
 

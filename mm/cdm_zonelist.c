@@ -40,6 +40,9 @@
 /* Indexed by node; published once, with all lists in it, before the first tag */
 static struct zonelist **cdm_explicit_lists;
 
+/* RAM and the CDM nodes that were granted to reclaim; in no order that matters */
+static struct zonelist *cdm_reclaim_list;
+
 /* Scratch space of the list builders, nr_node_ids entries; under zonelist_update_seq */
 static int *cdm_order;
 
@@ -170,7 +173,8 @@ bool __cdm_build_zonelists(pg_data_t *pgdat)
 	int nid = pgdat->node_id;
 
 	zoneref = pgdat->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
-	if (node_isset(nid, cdm_fallback_map))
+	/* While it is filled or drained nobody is to come in, by a hint either */
+	if (node_isset(nid, cdm_fallback_map) && !node_isset(nid, cdm_draining_map))
 		zoneref = cdm_add_node(zoneref, nid);
 	zoneref = cdm_add_nodes(zoneref, nid, &node_states[N_MEMORY]);
 	cdm_end_list(zoneref);
@@ -188,16 +192,25 @@ void __cdm_build_explicit_zonelists(void)
 	nodes_or(nodes, node_states[N_MEMORY], cdm_listed_map);
 	for_each_node(nid)
 		cdm_end_list(cdm_add_nodes(cdm_explicit_lists[nid]->_zonerefs, nid, &nodes));
+
+	nodes_and(nodes, node_states[N_CDM], cdm_cap_map[ilog2(CDM_CAP_RECLAIM)]);
+	nodes_or(nodes, nodes, node_states[N_MEMORY]);
+	cdm_end_list(cdm_add_nodes(cdm_reclaim_list->_zonerefs, first_node(nodes), &nodes));
 }
 
 /*
- * Before the first tag. A list has room for every zone that can exist; struct zonelist
- * has it for MAX_NUMNODES, which on distribution kernels is many times more.
+ * A list has room for every zone that can exist; struct zonelist has it for MAX_NUMNODES,
+ * which on distribution kernels is many times more.
  */
+static struct zonelist *cdm_alloc_list(void)
+{
+	return kvzalloc(array3_size(nr_node_ids, MAX_NR_ZONES, sizeof(struct zoneref)) +
+			sizeof(struct zoneref), GFP_KERNEL);
+}
+
+/* Before the first tag */
 int cdm_alloc_explicit_zonelists(void)
 {
-	size_t size = array3_size(nr_node_ids, MAX_NR_ZONES, sizeof(struct zoneref)) +
-		      sizeof(struct zoneref);
 	struct zonelist **lists;
 	int nid;
 
@@ -207,11 +220,13 @@ int cdm_alloc_explicit_zonelists(void)
 	lists = kvcalloc(nr_node_ids, sizeof(*lists), GFP_KERNEL);
 	if (!cdm_order)
 		cdm_order = kvcalloc(nr_node_ids, sizeof(*cdm_order), GFP_KERNEL);
-	if (!lists || !cdm_order)
+	if (!cdm_reclaim_list)
+		cdm_reclaim_list = cdm_alloc_list();
+	if (!lists || !cdm_order || !cdm_reclaim_list)
 		goto fail;
 
 	for_each_node(nid) {
-		lists[nid] = kvzalloc(size, GFP_KERNEL);
+		lists[nid] = cdm_alloc_list();
 		if (!lists[nid])
 			goto fail;
 	}
@@ -236,12 +251,15 @@ struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
 	return READ_ONCE(cdm_explicit_lists)[nid];
 }
 
-/* FALLBACK has no CDM node; where one was granted to reclaim, cgroups' pages are there, too */
+/*
+ * FALLBACK has no CDM node; where one was granted to reclaim, cgroups' pages are there, too,
+ * whether or not anybody may bind to it by now.
+ */
 struct zonelist *__cdm_reclaim_zonelist(int nid, gfp_t gfp)
 {
-	if (!nodes_intersects(cdm_cap_map[ilog2(CDM_CAP_RECLAIM)], cdm_listed_map))
+	if (!nodes_intersects(cdm_cap_map[ilog2(CDM_CAP_RECLAIM)], node_states[N_CDM]))
 		return node_zonelist(nid, gfp);
-	return READ_ONCE(cdm_explicit_lists)[nid];
+	return cdm_reclaim_list;
 }
 
 /*

@@ -131,8 +131,8 @@ static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
  * Context: Process context. May take seconds for a large device.
  * Return: the device, to be given to cdm_device_unregister() or cdm_device_remove(); or
  * an error pointer after one log line that says what was wrong, and with nothing done:
- * -EINVAL, -ERANGE, -EBUSY as of cdm_config_check(); -EBUSY for a node that is another
- * device's; -EEXIST for a range that overlaps RAM or another device; -ENOSPC when no
+ * -EINVAL, -ERANGE, -EBUSY as of cdm_config_check(); -EBUSY for a node that is, or since
+ * boot was, another device's; -EEXIST for a range that overlaps RAM or another device; -ENOSPC when no
  * reserved node id is left; -ENOMEM.
  */
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config)
@@ -145,27 +145,23 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 	if (rc)
 		return ERR_PTR(rc);
 
-	if (config->nid == CDM_NID_AUTO) {
-		resolved.nid = cdm_node_reserve(dev_name(parent));
-		if (resolved.nid < 0) {
-			dev_err(parent, "cdm: nid: none of the ids of cdm_nodes= is left (%pe)\n",
-				ERR_PTR(resolved.nid));
-			return ERR_PTR(resolved.nid);
-		}
+	rc = cdm_node_tag(config->nid, dev_name(parent), config->fallback, config->caps);
+	if (rc < 0) {
+		if (rc == -ENOSPC)
+			dev_err(parent, "cdm: nid: none of the ids of cdm_nodes= is left\n");
+		else
+			dev_err(parent, "cdm: nid %d cannot be tagged (%pe)\n", config->nid,
+				ERR_PTR(rc));
+		return ERR_PTR(rc);
 	}
+	resolved.nid = rc;
+	cdm_node_set_distance(resolved.nid, resolved.near, resolved.distance);
 
 	cdm = cdm_device_create(parent, &resolved);
-	if (IS_ERR(cdm))
+	if (IS_ERR(cdm)) {
+		cdm_node_untag(resolved.nid);
 		return cdm;
-
-	rc = cdm_node_tag(resolved.nid, resolved.fallback, resolved.caps);
-	if (rc) {
-		dev_err(parent, "cdm: nid %d cannot be tagged (%pe)\n", resolved.nid,
-			ERR_PTR(rc));
-		goto put;
 	}
-
-	cdm_node_set_distance(resolved.nid, resolved.near, resolved.distance);
 
 	rc = retire_known(cdm, config);
 	if (!rc)

@@ -15,9 +15,6 @@ struct cdm_device;
 struct device;
 struct page;
 
-/* cdm_config.nid: take one of the ids that cdm_nodes=N reserved at boot */
-#define CDM_NID_AUTO	(-1)
-
 /**
  * enum cdm_online_policy - who onlines the memory blocks
  * @CDM_ONLINE_AUTO: the core, when the device is registered. The default.

@@ -163,6 +163,14 @@ static inline bool cdm_node_bindable(int nid)
 
 /* kernel/cgroup/cpuset-cdm.c */
 bool cpuset_cdm_sync(void);
+bool __cpuset_cdm_in_use(void);
+
+/* Is there a CDM node that a cpuset could name? */
+static inline bool cpuset_cdm_in_use(void)
+{
+	return static_branch_unlikely(&cdm_key) && __cpuset_cdm_in_use();
+}
+
 bool cpuset_cdm_is_restricted(struct task_struct *task);
 void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems);
 bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top);
@@ -188,14 +196,31 @@ static inline bool cdm_node_allowed(int nid, gfp_t gfp)
 	return node_is_cdm(nid) && __cdm_node_allowed(gfp);
 }
 
-bool __cdm_leads_own_list(int nid);
+bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram);
 
-/* Would an allocation with these arguments get memory of a CDM node? */
-static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
+/*
+ * Can a hugetlb page be had with these arguments, without a CDM node? What @nodemask names
+ * of RAM is then in @ram, and @nodemask points there.
+ */
+static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)
 {
-	if (node_is_cdm(nid) && ((gfp & __GFP_THISNODE) || __cdm_leads_own_list(nid)))
-		return true;
-	return !(gfp & __GFP_THISNODE) && nodemask && cdm_nodes_bindable(nodemask);
+	return !static_branch_unlikely(&cdm_key) || __cdm_hugetlb_nodes(gfp, nid, nodemask, ram);
+}
+
+int __cdm_policy_nid(const struct mempolicy *pol, int nid);
+
+/* The node that a policy prefers; not one that the calling task may not have */
+static inline int cdm_policy_nid(const struct mempolicy *pol, int nid)
+{
+	return node_is_cdm(nid) ? __cdm_policy_nid(pol, nid) : nid;
+}
+
+struct page *__cdm_ksm_page(struct page *page);
+
+/* What KSM found to merge with, but no page of a CDM node */
+static inline struct page *cdm_ksm_page(struct page *page)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_ksm_page(page) : page;
 }
 
 bool __cdm_oom_choose(struct oom_control *oc);
@@ -223,7 +248,7 @@ static inline bool cdm_names_device(const struct mempolicy *pol)
 }
 
 bool __cdm_task_is_bound(void);
-struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order);
+struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order);
 
 /* Does the calling task's own policy name a CDM node? */
 static inline bool cdm_task_is_bound(void)
@@ -248,6 +273,14 @@ unsigned long __cdm_nr_free_pages(void);
 static inline unsigned long cdm_nr_free_pages(void)
 {
 	return static_branch_unlikely(&cdm_key) ? __cdm_nr_free_pages() : 0;
+}
+
+/* What of @free pages is not on CDM nodes; the two are not read at the same moment */
+static inline unsigned long cdm_ram_free_pages(unsigned long free)
+{
+	unsigned long devices = cdm_nr_free_pages();
+
+	return free > devices ? free - devices : 0;
 }
 
 void cdm_report_meminfo(struct seq_file *m);
@@ -288,6 +321,7 @@ static inline struct zonelist *cdm_system_zonelist(struct zonelist *zonelist)
 static inline void cdm_clear_nodes(nodemask_t *nodes) { }
 static inline nodemask_t cdm_ram_nodes(const nodemask_t *nodes) { return *nodes; }
 static inline bool cpuset_cdm_sync(void) { return false; }
+static inline bool cpuset_cdm_in_use(void) { return false; }
 static inline void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems) { }
 static inline bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top)
 {
@@ -303,11 +337,13 @@ static inline bool cdm_policy_is_valid(const nodemask_t *nodes, const nodemask_t
 
 static inline bool cdm_node_allowed(int nid, gfp_t gfp) { return false; }
 static inline bool cdm_node_bindable(int nid) { return false; }
-static inline bool cdm_is_asked_for(gfp_t gfp, int nid, const nodemask_t *nodemask)
+static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)
 {
-	return false;
+	return true;
 }
 
+static inline int cdm_policy_nid(const struct mempolicy *pol, int nid) { return nid; }
+static inline struct page *cdm_ksm_page(struct page *page) { return page; }
 static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
 static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 {
@@ -316,7 +352,7 @@ static inline long cdm_oom_discount(const struct oom_control *oc, struct task_st
 
 static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_task_is_bound(void) { return false; }
-static inline struct folio *cdm_filemap_alloc_folio(gfp_t gfp, unsigned int order)
+static inline struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order)
 {
 	return NULL;
 }
@@ -329,6 +365,7 @@ static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *n
 
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
 static inline unsigned long cdm_nr_free_pages(void) { return 0; }
+static inline unsigned long cdm_ram_free_pages(unsigned long free) { return free; }
 static inline void cdm_report_meminfo(struct seq_file *m) { }
 static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
 
@@ -370,8 +407,10 @@ struct cdm_page_count {
 	unsigned long bad;
 };
 
-int cdm_node_reserve(const char *owner);
-int cdm_node_tag(int nid, enum cdm_fallback fallback, unsigned long caps);
+/* For cdm_node_tag(): one of the ids that cdm_nodes=N reserved at boot */
+#define CDM_NID_AUTO	(-1)
+
+int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigned long caps);
 int cdm_node_untag(int nid);
 void cdm_node_set_fallback(int nid, enum cdm_fallback fallback);
 void cdm_node_set_draining(int nid, bool draining);

@@ -30,6 +30,11 @@ bool cpuset_cdm_sync(void)
 	return true;
 }
 
+bool __cpuset_cdm_in_use(void)
+{
+	return !nodes_empty(cpuset_cdm_mems);
+}
+
 static bool is_restricted(const struct cpuset *cs)
 {
 	for (; cs->css.parent; cs = css_cs(cs->css.parent))

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
@@ -172,6 +173,14 @@ static const struct cdm_ops drain_ops = {
 	.drain = drain,
 };
 
+/* With a reference, or NULL */
+static struct device *parent_of(const struct cdm_test_register *req)
+{
+	if (!req->parent[0])
+		return get_device(cdm_test_misc.this_device);
+	return bus_find_device_by_name(&pci_bus_type, NULL, req->parent);
+}
+
 static long do_register(struct cdm_test_file *file, struct cdm_test_register *req)
 {
 	const struct cdm_range ranges[] = {
@@ -199,10 +208,16 @@ static long do_register(struct cdm_test_file *file, struct cdm_test_register *re
 		.ops_data = file,
 	};
 	struct cdm_device *cdm;
+	struct device *parent;
 
 	if (file->registered)
 		return -EALREADY;
-	cdm = cdm_device_register(cdm_test_misc.this_device, &config);
+	req->parent[sizeof(req->parent) - 1] = 0;
+	parent = parent_of(req);
+	if (!parent)
+		return -ENXIO;
+	cdm = cdm_device_register(parent, &config);
+	put_device(parent);
 	if (IS_ERR(cdm))
 		return PTR_ERR(cdm);
 	file->registered = cdm;

@@ -47,6 +47,7 @@ struct cdm_test_register {
 	__u32 latency;		/* ns */
 	__u32 gives_back;	/* its ops->drain() frees what CDM_TEST_ALLOC took */
 	__u32 unused;
+	char parent[24];	/* a PCI device whose memory it is; "" for nobody's */
 };
 
 #define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)

@@ -15,6 +15,7 @@ test_remove_gives_up()
 
 	"$CDM_PLUG" add || return
 	pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
+	export CDM_TEST_PARENT=$pci
 	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind

@@ -101,6 +101,26 @@ test_dirty_threshold_follows()
 	near "growth of nr_dirty_threshold" "$(grew nr_dirty_threshold)" $(($(grew MemFree) / 5)) 1024
 }
 
+# Whether hot-plugged RAM may be movable depends on how much RAM is: a block that is offline
+# says which zone it would go to
+test_auto_movable_ratio()
+{
+	local parameters=/sys/module/memory_hotplug/parameters block offline='' rc=0
+
+	echo auto-movable >$parameters/online_policy
+	for block in $(blocks_of 1); do
+		{ echo offline >"$block/state"; } 2>/dev/null && offline=$block && break
+	done
+	if [ -n "$offline" ]; then
+		expect "zone of $offline" "$(cut -d' ' -f1 "$offline/valid_zones")" Movable || rc=1
+	else
+		fail "no block of RAM goes offline" || rc=1
+	fi
+	echo contig-zones >$parameters/online_policy
+	[ -z "$offline" ] || echo online >"$offline/state"
+	return $rc
+}
+
 # User pages on the device are anonymous pages as all others, but none of RAM's
 test_user_pages_are_counted()
 {
@@ -130,5 +150,5 @@ test_no_huge_pages_at_boot_or_of_1g()
 }
 
 run_tests memory_is_the_devices system_sums_do_not_change memmap_is_taken_from_ram \
-	free_ram_is_lower_by_it dirty_threshold_follows user_pages_are_counted \
+	free_ram_is_lower_by_it dirty_threshold_follows auto_movable_ratio user_pages_are_counted \
 	no_huge_pages_at_boot_or_of_1g

@@ -42,10 +42,15 @@ FIXTURE_VARIANT(caps) {
 
 FIXTURE_VARIANT_ADD(caps, none) { .caps = 0, .names = "" };
 FIXTURE_VARIANT_ADD(caps, user_bind) { .caps = 1, .names = "user_bind" };
+FIXTURE_VARIANT_ADD(caps, only_reclaim) { .caps = 3, .names = "user_bind reclaim" };
+FIXTURE_VARIANT_ADD(caps, only_compaction) { .caps = 5, .names = "user_bind compaction" };
+FIXTURE_VARIANT_ADD(caps, only_collapse) { .caps = 9, .names = "user_bind thp_collapse" };
 FIXTURE_VARIANT_ADD(caps, all) { .caps = 15, .names = ALL_CAPS };
 
 #define MAY_BIND(variant)	((variant)->caps & 1)
-#define MAY_ALL(variant)	((variant)->caps == 15)
+#define MAY_RECLAIM(variant)	(!!((variant)->caps & 2))
+#define MAY_COMPACT(variant)	(!!((variant)->caps & 4))
+#define MAY_COLLAPSE(variant)	(!!((variant)->caps & 8))
 
 /* The PCI device whose memory node @nid is, and where that memory is */
 static int find_range(int nid, char *pci, size_t size, struct cdm_test_register *req)
@@ -106,6 +111,7 @@ FIXTURE_SETUP(caps)
 	self->mask = NODE(self->nid);
 	ASSERT_EQ(find_range(self->nid, self->pci, sizeof(self->pci), &req), 0);
 	ASSERT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/unbind", self->pci), 0);
+	snprintf(req.parent, sizeof(req.parent), "%s", self->pci);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_REGISTER, &req), 0);
 	ASSERT_EQ(req.nid, self->nid);
 
@@ -122,7 +128,7 @@ FIXTURE_TEARDOWN(caps)
 		return;
 	munmap(self->p, SIZE);
 	EXPECT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
-	EXPECT_EQ(ioctl(self->fd, CDM_TEST_UNREGISTER), 0);
+	EXPECT_EQ(ioctl(self->fd, CDM_TEST_UNREGISTER, 60), 0);
 	EXPECT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/bind", self->pci), 0);
 	close(self->fd);
 }
@@ -196,8 +202,8 @@ TEST_F(caps, reclaim_by_request)
 	ASSERT_EQ(swap_on(), 0);
 	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
 	on_device = pages_on(self->p, SIZE, self->mask);
-	EXPECT_GE(on_device, MAY_ALL(variant) ? 0 : self->nr_pages);
-	EXPECT_LE(on_device, MAY_ALL(variant) ? self->nr_pages / 10 : self->nr_pages);
+	EXPECT_GE(on_device, MAY_RECLAIM(variant) ? 0 : self->nr_pages);
+	EXPECT_LE(on_device, MAY_RECLAIM(variant) ? self->nr_pages / 10 : self->nr_pages);
 	/* What was swapped out comes back to where the policy says */
 	memset(self->p, 2, SIZE);
 	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
@@ -224,7 +230,7 @@ TEST_F(caps, reclaim_by_a_limit)
 		_exit(bind_and_touch(self) ? 3 : 0);
 	}
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	if (MAY_ALL(variant)) {
+	if (MAY_RECLAIM(variant)) {
 		EXPECT_EQ(status, 0);
 	} else {
 		EXPECT_TRUE(WIFSIGNALED(status));
@@ -255,8 +261,8 @@ TEST_F(caps, reclaim_for_the_driver)
 	memset(p, 1, size);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_ALLOC, &req), 0);
 	EXPECT_EQ(req.elsewhere, 0);
-	EXPECT_LE(req.on_node, MAY_ALL(variant) ? 4096 : 4095);
-	EXPECT_GE(req.on_node, MAY_ALL(variant) ? 4096 : 0);
+	EXPECT_LE(req.on_node, MAY_RECLAIM(variant) ? 4096 : 4095);
+	EXPECT_GE(req.on_node, MAY_RECLAIM(variant) ? 4096 : 0);
 	munmap(p, size);
 	swap_off();
 }
@@ -272,13 +278,41 @@ static int has_thread(const char *name, int nid)
 
 TEST_F(caps, background_threads)
 {
-	EXPECT_EQ(has_thread("kswapd", self->nid), MAY_ALL(variant));
-	EXPECT_EQ(has_thread("kcompactd", self->nid), MAY_ALL(variant));
-	if (!MAY_ALL(variant))
+	EXPECT_EQ(has_thread("kswapd", self->nid), MAY_RECLAIM(variant));
+	EXPECT_EQ(has_thread("kcompactd", self->nid), MAY_COMPACT(variant));
+	if (!MAY_BIND(variant))
 		return;
-	ASSERT_EQ(write_caps(self->nid, "user_bind thp_collapse\n"), 0);
+	ASSERT_EQ(write_caps(self->nid, "user_bind\n"), 0);
 	EXPECT_EQ(has_thread("kswapd", self->nid), 0);
 	EXPECT_EQ(has_thread("kcompactd", self->nid), 0);
+}
+
+/* Next to no large block is free, however much is: without compaction that ends, too */
+TEST_F(caps, fragmented)
+{
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
+				      .count = 32 };
+	long page_size = SIZE / self->nr_pages;
+	long long free_bytes;
+	size_t size, i;
+	char *p;
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	numa_node_size64(self->nid, &free_bytes);
+	size = (free_bytes - 2 * MIB) & -(2 * MIB);
+	p = map_anonymous(size);
+	ASSERT_NE(p, NULL);
+	ASSERT_EQ(madvise(p, size, MADV_NOHUGEPAGE), 0);
+	ASSERT_EQ(mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
+	memset(p, 1, size);
+	/* No swap: reclaim finds nothing, and the free pages stay where they are */
+	for (i = 0; i < size; i += 2 * page_size)
+		madvise(p + i, page_size, MADV_DONTNEED);
+	ioctl(self->fd, CDM_TEST_ALLOC, &req);
+	EXPECT_LE(req.on_node, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
+	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 24 * 512 : 0);
+	munmap(p, size);
 }
 
 TEST_F(caps, compaction)
@@ -300,7 +334,7 @@ TEST_F(caps, compaction)
 		ASSERT_EQ(read_frames(self->p + i * page_size, 1, &after), 0);
 		moved += after != before[i];
 	}
-	EXPECT_EQ(moved > 0, MAY_ALL(variant));
+	EXPECT_EQ(moved > 0, MAY_COMPACT(variant));
 	free(before);
 }
 
@@ -310,10 +344,10 @@ TEST_F(caps, thp_collapse)
 		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(bind_and_touch(self), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
-	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)), MAY_ALL(variant) ? 0 : EINVAL);
+	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)), MAY_COLLAPSE(variant) ? 0 : EINVAL);
 	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
 	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"),
-		  MAY_ALL(variant) ? SIZE >> 10 : 0);
+		  MAY_COLLAPSE(variant) ? SIZE >> 10 : 0);
 }
 
 TEST_F(caps, bad_words)
@@ -322,7 +356,7 @@ TEST_F(caps, bad_words)
 
 	EXPECT_EQ(write_caps(self->nid, "bogus\n"), -EINVAL);
 	EXPECT_EQ(write_caps(self->nid, "user_bind,reclaim\n"), -EINVAL);
-	EXPECT_EQ(write_caps(self->nid, ALL_CAPS "\n"), MAY_ALL(variant) ? 0 : -EPERM);
+	EXPECT_EQ(write_caps(self->nid, ALL_CAPS "\n"), variant->caps == 15 ? 0 : -EPERM);
 	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, variant->names);
 }
@@ -346,6 +380,59 @@ TEST_F(caps, revoked_under_a_policy)
 	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, "");
 	EXPECT_EQ(write_caps(self->nid, "user_bind\n"), -EPERM);
+}
+
+/* A home node is a wish, too, and one for huge pages above all */
+TEST_F(caps, revoked_under_a_home_node)
+{
+	unsigned long ram = NODE(0) | NODE(1), ram_and_device = self->mask | NODE(0);
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
+	ASSERT_EQ(syscall(SYS_set_mempolicy_home_node, self->p, SIZE, self->nid, 0), 0);
+	memset(self->p, 1, SIZE / 2);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
+	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
+	memset(self->p + SIZE / 2, 2, SIZE / 2);
+	EXPECT_EQ(pages_on(self->p + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
+}
+
+/* What stays where it is when nobody may bind any more is reclaimed as before */
+TEST_F(caps, reclaim_without_user_bind)
+{
+	int status, go[2];
+	char c, pid_text[16];
+	pid_t pid;
+
+	if (!MAY_RECLAIM(variant))
+		SKIP(return, "its pages stay");
+	ASSERT_EQ(pipe(go), 0);
+	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
+	ASSERT_EQ(mkdir(GROUP, 0755), 0);
+	ASSERT_EQ(swap_on(), 0);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		close(go[1]);
+		if (read(go[0], &c, 1) != 1 || bind_and_touch(self))
+			_exit(2);
+		c = pages_on(self->p, SIZE, self->mask) != self->nr_pages ||
+		    write_caps(self->nid, "reclaim\n") ||
+		    write_file(GROUP "/memory.max", "6M");
+		_exit(c ? 3 : pages_on(self->p, SIZE, self->mask) < self->nr_pages / 2 ? 0 : 4);
+	}
+	snprintf(pid_text, sizeof(pid_text), "%d", pid);
+	ASSERT_EQ(write_file(GROUP "/cgroup.procs", pid_text), 0);
+	ASSERT_EQ(write(go[1], "g", 1), 1);
+	ASSERT_EQ(waitpid(pid, &status, 0), pid);
+	EXPECT_EQ(status, 0);
+	swap_off();
+	close(go[0]);
+	close(go[1]);
+	EXPECT_EQ(rmdir(GROUP), 0);
 }
 
 /* The page leaves for RAM, and its frame is nobody's any more, until the device comes anew */

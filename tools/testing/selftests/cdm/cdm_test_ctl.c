@@ -88,6 +88,7 @@ static void do_register(char *args)
 		}
 	}
 	req.nid = nid;
+	strncpy(req.parent, getenv("CDM_TEST_PARENT") ?: "", sizeof(req.parent) - 1);
 	for (; option; option = strtok(NULL, " \n")) {
 		if (!read_option(option, &req)) {
 			printf("error: unknown option %s\n", option);

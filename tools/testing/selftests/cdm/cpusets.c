@@ -228,6 +228,35 @@ TEST_F(cpusets, inherited)
 	EXPECT_EQ(rmdir(child), 0);
 }
 
+/* The parent says which nodes there are after its child has: the child has no others */
+TEST_F(cpusets, parent_set_after_child)
+{
+	char child[160];
+
+	if (variant->v1)
+		SKIP(return, "there a child has nothing before its parent has it");
+	ASSERT_EQ(make_group(self->group, NULL, false), 0);
+	snprintf(child, sizeof(child), "%s/cgroup.subtree_control", self->group);
+	ASSERT_EQ(write_file(child, "+cpuset"), 0);
+	snprintf(child, sizeof(child), "%s/child", self->group);
+	ASSERT_EQ(make_group(child, self->with, false), 0);
+	ASSERT_EQ(enter(child), 0);
+	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
+	EXPECT_EQ(try_bind(self), 0);
+
+	ASSERT_EQ(set(self->group, "mems", "0-1"), 0);
+	EXPECT_EQ(mems_allowed(), RAM_NODES);
+	EXPECT_EQ(try_bind(self), EINVAL);
+	/* A group with tasks keeps its mems */
+	ASSERT_EQ(enter(self->top), 0);
+	ASSERT_EQ(set(self->group, "mems", "\n"), 0);
+	ASSERT_EQ(enter(child), 0);
+	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
+	EXPECT_EQ(try_bind(self), 0);
+	ASSERT_EQ(enter(self->top), 0);
+	EXPECT_EQ(rmdir(child), 0);
+}
+
 /* Under a running task: pages stay, later faults follow what is allowed then */
 TEST_F(cpusets, taken_away_and_given_back)
 {

@@ -13,6 +13,7 @@ nid=2
 
 grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
 pci=$(cat /sys/bus/pci/slots/1/address).0
+export CDM_TEST_PARENT=$pci
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 { echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
@@ -65,7 +66,7 @@ registration()
 	expect "footprint at the end" "$(footprint)" "$before" && return $rc
 }
 
-test_no_node_id() { registration -1 "" cdm_node_reserve 12 ENOMEM; }
+test_no_node_id() { registration -1 "" cdm_node_tag 28 ENOSPC; }
 test_no_lists() { registration $nid "" cdm_alloc_explicit_zonelists 12 ENOMEM; }
 test_no_tag() { registration $nid "" cdm_node_tag 16 EBUSY; }
 test_no_thread() { registration $nid "" cdm_run_job 12 ENOMEM; }

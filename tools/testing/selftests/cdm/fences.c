@@ -145,23 +145,60 @@ TEST_F(fences, memory_numa_stat)
 	EXPECT_EQ(leave_group(group), 0);
 }
 
+static int scan_by_ksm(int times)
+{
+	long before = read_value("/sys/kernel/mm/ksm/full_scans", "");
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		if (read_value("/sys/kernel/mm/ksm/full_scans", "") >= before + times)
+			return 0;
+		usleep(50000);
+	}
+	return -ETIMEDOUT;
+}
+
 TEST_F(fences, ksm)
 {
-	long before, i;
-
 	memset(self->p, 7, SIZE);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_MERGEABLE), 0);
 	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
 	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/sleep_millisecs", "10"), 0);
-	before = read_value("/sys/kernel/mm/ksm/full_scans", "");
 	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/run", "1"), 0);
-	for (i = 0; i < 200 && read_value("/sys/kernel/mm/ksm/full_scans", "") < before + 3; i++)
-		usleep(50000);
-	EXPECT_GE(read_value("/sys/kernel/mm/ksm/full_scans", ""), before + 3);
+	ASSERT_EQ(scan_by_ksm(3), 0);
 	EXPECT_EQ(read_value("/sys/kernel/mm/ksm/pages_sharing", ""), 0);
 	EXPECT_EQ(moved_pages(self), 0);
 	write_file("/sys/kernel/mm/ksm/run", "2");
 	write_file("/sys/kernel/mm/ksm/run", "0");
+}
+
+/* A merged page that has been moved to the device draws no other page after it */
+TEST_F(fences, ksm_of_a_moved_page)
+{
+	char *p = map_anonymous(SIZE), *later = map_anonymous(SIZE);
+	int node = self->nid, status;
+	void *page = p;
+
+	ASSERT_NE(p, NULL);
+	ASSERT_NE(later, NULL);
+	memset(p, 9, SIZE);
+	ASSERT_EQ(madvise(p, SIZE, MADV_MERGEABLE), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000"), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/sleep_millisecs", "10"), 0);
+	ASSERT_EQ(write_file("/sys/kernel/mm/ksm/run", "1"), 0);
+	ASSERT_EQ(scan_by_ksm(4), 0);
+	ASSERT_GT(read_value("/sys/kernel/mm/ksm/pages_sharing", ""), 0);
+	ASSERT_EQ(move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE_ALL), 0);
+	ASSERT_EQ(status, self->nid);
+
+	memset(later, 9, SIZE);
+	ASSERT_EQ(madvise(later, SIZE, MADV_MERGEABLE), 0);
+	ASSERT_EQ(scan_by_ksm(4), 0);
+	EXPECT_EQ(pages_on(later, SIZE, self->mask), 0);
+	write_file("/sys/kernel/mm/ksm/run", "2");
+	write_file("/sys/kernel/mm/ksm/run", "0");
+	munmap(p, SIZE);
+	munmap(later, SIZE);
 }
 
 /* Every other page is free: there is nothing that compaction would rather do */
@@ -296,6 +333,25 @@ TEST_F(fences, hugetlb_surplus)
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGBUS);
+	write_file(overcommit, "0");
+}
+
+/* RAM that the policy names as well is where a surplus page comes from */
+TEST_F(fences, hugetlb_surplus_under_a_mixed_policy)
+{
+	const char *overcommit = "/proc/sys/vm/nr_overcommit_hugepages";
+	unsigned long both = self->mask | NODE(0);
+	char *p;
+
+	ASSERT_EQ(write_file("/proc/sys/vm/compact_memory", "1"), 0);
+	ASSERT_EQ(write_file(overcommit, "4"), 0);
+	p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(p, MAP_FAILED);
+	ASSERT_EQ(mbind(p, 2 * MIB, MPOL_BIND, &both, MAXNODE, 0), 0);
+	*p = 1;
+	EXPECT_EQ(pages_on(p, 4096, NODE(0)), 1);
+	munmap(p, 2 * MIB);
 	write_file(overcommit, "0");
 }
 

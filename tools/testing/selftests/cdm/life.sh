@@ -13,6 +13,7 @@ driver=/sys/bus/pci/drivers/cdm_pci
 
 grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
 pci=$(cat /sys/bus/pci/slots/1/address).0
+export CDM_TEST_PARENT=$pci
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 pages=$((block / $(getconf PAGESIZE)))

@@ -109,6 +109,31 @@ TEST_F(paths, swap_readahead)
 	write_file("/sys/kernel/mm/swap/vma_ra_enabled", "true");
 }
 
+/* What a bound task swaps out is compressed in RAM, as everybody's is */
+TEST_F(paths, compressed_swap)
+{
+	char *ram = map_anonymous(SIZE);
+	long long size, before, after;
+	size_t i;
+
+	ASSERT_NE(ram, NULL);
+	ASSERT_EQ(swap_on(), 0);
+	/* Nothing that compresses to nothing */
+	for (i = 0; i < SIZE; i += sizeof(int))
+		*(int *)(ram + i) = random();
+	size = numa_node_size64(self->nid, &before);
+	ASSERT_GT(size, 0);
+	ASSERT_EQ(set_mempolicy(MPOL_BIND, &self->mask, MAXNODE), 0);
+	EXPECT_EQ(madvise(ram, SIZE, MADV_PAGEOUT), 0);
+	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
+	EXPECT_LT(pages_on(ram, SIZE, RAM_NODES), self->nr_pages / 4);
+	numa_node_size64(self->nid, &after);
+	/* Page by page, as per-CPU lists are refilled */
+	EXPECT_LT(before - after, 1 << 20);
+	munmap(ram, SIZE);
+	swap_off();
+}
+
 /* Pages that userfaultfd puts into a mapping follow the mapping's policy, and no other */
 TEST_F(paths, userfaultfd_copy)
 {

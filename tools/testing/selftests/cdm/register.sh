@@ -12,6 +12,7 @@ driver=/sys/bus/pci/drivers/cdm_pci
 
 "$CDM_PLUG" add || skip_all "no device"
 pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
+export CDM_TEST_PARENT=$pci
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 echo "$pci" >$driver/unbind
@@ -95,6 +96,12 @@ test_ids_are_not_inherited()
 	"$CDM_PLUG" remove 2 && expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
 }
 
+test_anothers_node()
+{
+	expect "the owner" "$(ask "register $start $block $nid")" "ok $nid" || return
+	CDM_TEST_PARENT='' refused EBUSY "nid $nid cannot be tagged" "$start" $block $nid
+}
+
 test_unregister_while_pages_are_out()
 {
 	local rc=0 ask
@@ -122,4 +129,4 @@ test_failed_onlining_is_undone()
 
 run_tests zero_size unaligned_start unaligned_size not_addressable overlaps_ram \
 	impossible_node node_with_cpus unknown_policy twice reserved_node_id \
-	ids_are_not_inherited unregister_while_pages_are_out failed_onlining_is_undone
+	ids_are_not_inherited anothers_node unregister_while_pages_are_out failed_onlining_is_undone
