@@ -82,6 +82,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	cdm->config = *config;
 	/* The caller's, who may take them away */
 	cdm->config.ranges = NULL;
+	cdm->config.owner = NULL;
 	cdm->config.bad_pages = NULL;
 	cdm->has_bad_pages = config->nr_bad_pages;
 	cdm->nodes = nodemask_of_node(config->nid);
@@ -145,7 +146,8 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 	if (rc)
 		return ERR_PTR(rc);
 
-	rc = cdm_node_tag(config->nid, dev_name(parent), config->fallback, config->caps);
+	rc = cdm_node_tag(config->nid, config->owner ?: dev_name(parent), config->fallback,
+			  config->caps);
 	if (rc < 0) {
 		if (rc == -ENOSPC)
 			dev_err(parent, "cdm: nid: none of the ids of cdm_nodes= is left\n");

@@ -42,6 +42,8 @@ struct cdm_ops {
  * @nr_ranges: how many, not 0
  * @nid: the node that firmware names, or %CDM_NID_AUTO. Must be possible, and have
  *	neither memory nor CPUs.
+ * @owner: whose the node id is until reboot, by a name that is the same when the device
+ *	comes again; NULL for the parent's name
  * @fallback: what the FALLBACK list of the node holds
  * @online_policy: who onlines the blocks
  * @caps: CDM_CAP_* that are granted
@@ -59,6 +61,7 @@ struct cdm_config {
 	const struct cdm_range *ranges;
 	unsigned int nr_ranges;
 	int nid;
+	const char *owner;
 	enum cdm_fallback fallback;
 	enum cdm_online_policy online_policy;
 	unsigned long caps;

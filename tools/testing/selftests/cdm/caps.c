@@ -300,7 +300,7 @@ TEST_F(caps, fragmented)
 	if (!MAY_BIND(variant))
 		SKIP(return, "nobody can have pages there");
 	numa_node_size64(self->nid, &free_bytes);
-	size = (free_bytes - 2 * MIB) & -(2 * MIB);
+	size = (free_bytes - 8 * MIB) & -(2 * MIB);
 	p = map_anonymous(size);
 	ASSERT_NE(p, NULL);
 	ASSERT_EQ(madvise(p, size, MADV_NOHUGEPAGE), 0);

@@ -131,7 +131,7 @@ numactl_reaches_it()
 
 	start_tool env HOG_READY=1 numactl -a --membind=2 "$here/hog" 64
 	expect hog "$(listen)" ready || rc=1
-	expect "pages by node" "$(grep -o "anon=$pages .*" "/proc/$(pgrep -P "$tool_pid")/numa_maps" |
+	expect "pages by node" "$(grep -o "anon=$pages .*" "/proc/$tool_pid/numa_maps" |
 		grep -o 'N[0-9]*=[0-9]*')" "N2=$pages" || rc=1
 	[ "$(used_pages 2)" -ge $pages ] || fail "only $(used_pages 2) pages are in use" || rc=1
 	stop_tool || rc=1

@@ -63,7 +63,7 @@ test_auto_online_does_not_apply()
 	local auto=/sys/devices/system/memory/auto_online_blocks old mode rc=0
 
 	old=$(cat $auto)
-	for mode in online online_kernel online_movable; do
+	for mode in offline online online_kernel online_movable; do
 		echo $mode >$auto
 		echo Y >$manual
 		plug add || rc=1

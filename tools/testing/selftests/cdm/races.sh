@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# One device, and everybody at it: onlining, offlining by the core and by hand, binding and
-# unbinding its driver, allocations, policies. No task dies, no content is lost, and at the
-# end the device is as good as new.
+# One device, and everybody at it: onlining, offlining by the core and by hand, and cancelling
+# it, its driver and the device itself coming and going, allocations, policies, migration, and
+# pages that go bad. No task dies but of a bad page, no content is lost, and at the end the
+# device is as good as new.
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -10,6 +11,7 @@
 nid=$(device_nodes | head -n 1)
 [ -n "$nid" ] || skip_all "no CDM node"
 pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
+start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 end=$((SECONDS + ${CDM_RACE_SECONDS:-60}))
 
 whole_device()
@@ -36,20 +38,54 @@ driver()
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind
 	sleep 1
+	echo 1 >"/sys/bus/pci/devices/$pci/remove"
+	echo 1 >/sys/bus/pci/rescan
+	sleep 1
 } 2>/dev/null
+
+cancel()
+{
+	local _
+
+	for _ in $(seq 20); do
+		echo cancel >"$(cdm_of "$nid")/state"
+		sleep 0.1
+	done
+} 2>/dev/null
+
+# The driver that reports it has a page of the device, or it would not know the device
+bad_pages()
+{
+	printf 'alloc %d 0 1\nretire %d\nfree\n' "$nid" $((start + RANDOM % 65536 * 4096)) |
+		"$here/cdm_test_ctl" >/dev/null
+	sleep 1
+}
+
+# To the device and back, over and over
+migration()
+{
+	local pid
+
+	HOG_ADVISED=1 "$here/hog" 16 &
+	pid=$!
+	while kill -0 $pid; do
+		migratepages $pid 0,1 "$nid"
+		migratepages $pid "$nid" 0,1
+	done
+} >/dev/null 2>&1
 
 allocations()
 {
 	printf 'alloc %d 0 500\nalloc %d 4 20\nfree\n' "$nid" "$nid" | "$here/cdm_test_ctl" >/dev/null
 }
 
-# 1: the node is not there to bind to
+# 1: the node is not there to bind to; 135: SIGBUS, of a page that has gone bad
 policies()
 {
 	local rc=0
 
 	"$here/hold" "$nid" 8 </dev/null >/tmp/cdm_race_hold 2>&1 || rc=$?
-	if [ $rc -gt 1 ] || grep -q 'wrong [1-9]' /tmp/cdm_race_hold; then
+	if { [ $rc -gt 1 ] && [ $rc != 135 ]; } || grep -q 'wrong [1-9]' /tmp/cdm_race_hold; then
 		echo "status $rc: $(cat /tmp/cdm_race_hold)" >>/tmp/cdm_race_lost
 	fi
 }
@@ -59,7 +95,8 @@ test_everybody_at_once()
 	local job
 
 	rm -f /tmp/cdm_race_lost
-	for job in whole_device single_blocks driver allocations policies; do
+	for job in whole_device single_blocks driver cancel allocations policies migration \
+		bad_pages; do
 		again $end $job &
 	done
 	wait
@@ -70,7 +107,9 @@ test_as_good_as_new()
 {
 	local cdm
 
-	[ -n "$(cdm_of "$nid")" ] || echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind
+	# anew: it has no bad pages then
+	{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
+	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind
 	cdm=$(cdm_of "$nid")
 	expect online "$(write online_movable "$cdm/state")" ok || return
 	expect online_size "$(cat "$cdm/online_size")" "$(cat "$cdm/size")" || return
