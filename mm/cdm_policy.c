@@ -221,8 +221,8 @@ static const struct mm_walk_ops device_page_ops = {
 long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 {
 	unsigned long on_devices = 0, pages = 0;
-	struct task_struct *alive;
 	struct mm_struct *mm = NULL;
+	struct task_struct *thread;
 	int nid;
 
 	/* What is charged to a memory cgroup counts there, wherever it is */
@@ -231,12 +231,13 @@ long __cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 	for_each_node_state(nid, N_CDM)
 		on_devices += node_page_state(NODE_DATA(nid), NR_ANON_MAPPED) +
 			      node_page_state(NODE_DATA(nid), NR_FILE_MAPPED);
+	if (!on_devices)
+		return 0;
 	/* The one that has been asked about may be the first of its threads to have ended */
-	alive = on_devices ? find_lock_task_mm(task) : NULL;
-	if (alive) {
-		mm = alive->mm;
-		mmget(mm);
-		task_unlock(alive);
+	for_each_thread(task, thread) {
+		mm = get_task_mm(thread);
+		if (mm)
+			break;
 	}
 	if (!mm)
 		return 0;

@@ -40,8 +40,8 @@ enum cdm_state {
  * @mgid: id of the memory group
  * @nb: sees blocks go online and offline, whoever does it
  * @lock: serialises what drivers and administrators ask for; protects @transition,
- *	@removed, @abandoned, @lost, @config.fallback and @config.caps. Outside of device_hotplug_lock and
- *	mem_hotplug_lock, and so never taken in @nb.
+ *	@removed, @abandoned, @lost, @config.fallback and @config.caps. Outside of
+ *	device_hotplug_lock and mem_hotplug_lock, and so never taken in @nb.
  * @transition: CDM_ONLINING, CDM_DRAINING, or 0 for neither; read without a lock
  * @removed: the memory has gone; read without a lock
  * @abandoned: @nb marks the pages that were not given back instead of refusing

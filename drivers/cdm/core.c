@@ -133,8 +133,8 @@ static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
  * Return: the device, to be given to cdm_device_unregister() or cdm_device_remove(); or
  * an error pointer after one log line that says what was wrong, and with nothing done:
  * -EINVAL, -ERANGE, -EBUSY as of cdm_config_check(); -EBUSY for a node that is, or since
- * boot was, another device's; -EEXIST for a range that overlaps RAM or another device; -ENOSPC when no
- * reserved node id is left; -ENOMEM.
+ * boot was, another device's; -EEXIST for a range that overlaps RAM or another device;
+ * -ENOSPC when no reserved node id is left; -ENOMEM.
  */
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config)
 {

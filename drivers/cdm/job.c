@@ -53,6 +53,7 @@ static void create_thread(struct work_struct *creation)
 
 static bool is_finished(struct cdm_job *job)
 {
+	/* Pairs with smp_store_release() in job_thread(): then job->rc is there */
 	return smp_load_acquire(&job->finished);
 }
 

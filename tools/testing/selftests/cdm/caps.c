@@ -242,7 +242,7 @@ TEST_F(caps, reclaim_by_a_limit)
 }
 
 /* Full with somebody's bound pages: a driver gets some when mm may reclaim, or none */
-TEST_F(caps, reclaim_for_the_driver)
+TEST_F_TIMEOUT(caps, reclaim_for_the_driver, 180)
 {
 	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = 4096 };
 	long long free_bytes;
@@ -288,7 +288,7 @@ TEST_F(caps, background_threads)
 }
 
 /* Next to no large block is free, however much is: without compaction that ends, too */
-TEST_F(caps, fragmented)
+TEST_F_TIMEOUT(caps, fragmented, 180)
 {
 	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
 				      .count = 32 };
@@ -344,7 +344,8 @@ TEST_F(caps, thp_collapse)
 		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(bind_and_touch(self), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
-	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)), MAY_COLLAPSE(variant) ? 0 : EINVAL);
+	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)),
+		  MAY_COLLAPSE(variant) ? 0 : EINVAL);
 	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
 	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"),
 		  MAY_COLLAPSE(variant) ? SIZE >> 10 : 0);

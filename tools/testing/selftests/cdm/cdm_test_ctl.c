@@ -76,20 +76,24 @@ static bool read_option(const char *option, struct cdm_test_register *req)
 static void do_register(char *args)
 {
 	struct cdm_test_register req = { .caps = 1 };
-	char *option = strtok(args, " \n");
-	long long *positional[] = { (long long *)&req.start, (long long *)&req.size };
+	char *option = strtok(args, "\n ");
 	long long nid;
+	long long *positional[] = { (long long *)&req.start, (long long *)&req.size, &nid };
+	char *end;
 	int i;
 
-	for (i = 0; i < 3; i++, option = strtok(NULL, " \n")) {
-		if (!option || sscanf(option, "%lli", i < 2 ? positional[i] : &nid) != 1) {
+	for (i = 0; i < 3; i++, option = strtok(NULL, "\n ")) {
+		end = option;
+		if (option)
+			*positional[i] = strtoll(option, &end, 0);
+		if (end == option || *end) {
 			puts("error: register START SIZE NODE [KEY=NUMBER]...");
 			return;
 		}
 	}
 	req.nid = nid;
-	strncpy(req.parent, getenv("CDM_TEST_PARENT") ?: "", sizeof(req.parent) - 1);
-	for (; option; option = strtok(NULL, " \n")) {
+	snprintf(req.parent, sizeof(req.parent), "%s", getenv("CDM_TEST_PARENT") ?: "");
+	for (; option; option = strtok(NULL, "\n ")) {
 		if (!read_option(option, &req)) {
 			printf("error: unknown option %s\n", option);
 			return;
