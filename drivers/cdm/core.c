@@ -198,13 +198,13 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
 /**
  * cdm_device_unregister() - take a device's memory away
  * @cdm: the device
- * @seconds: how long it may take; 0 for as long as it takes
+ * @seconds: how long to wait for a page that does not move; 0 for ever
  *
  * User pages move to system RAM first.
  *
  * Context: Process context.
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, -ETIMEDOUT
- * when a page did not move by the deadline, -ECANCELED when an administrator ended it,
+ * when a page did not move in time, -ECANCELED when an administrator ended it,
  * -ENOMEM: then the device is as it was, and the call can be made again.
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)

@@ -32,7 +32,7 @@
 
 static unsigned int drain_seconds = 60;
 module_param(drain_seconds, uint, 0644);
-MODULE_PARM_DESC(drain_seconds, "how long a drain waits for pages to move, in seconds");
+MODULE_PARM_DESC(drain_seconds, "how long a drain waits for a page that does not move, in seconds");
 
 unsigned int cdm_drain_seconds(void)
 {
@@ -275,14 +275,14 @@ EXPORT_SYMBOL_GPL(cdm_device_online);
 /**
  * cdm_device_offline() - move all pages off a device and offline its memory
  * @cdm: the device
- * @seconds: how long it may take; 0 for as long as it takes
+ * @seconds: how long to wait for a page that does not move; 0 for ever
  *
  * User pages move to system RAM; policies that name only this node behave as the default
  * policy until it is back online. Does nothing where a block is offline already.
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
- * -ETIMEDOUT when a page did not move by the deadline, -ECANCELED after
+ * -ETIMEDOUT when a page did not move in time, -ECANCELED after
  * cdm_device_cancel(), -ENOMEM: in these cases every block is in the state that it was in.
  */
 int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
@@ -341,7 +341,7 @@ void cdm_report_users(struct cdm_device *cdm, int rc)
 /**
  * cdm_hotplug_remove() - take a device's memory away
  * @cdm: the device
- * @seconds: how long it may take; 0 for as long as it takes
+ * @seconds: how long to wait for a page that does not move; 0 for ever
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0 with the device in state REMOVED and its node untagged; -ENODEV when it

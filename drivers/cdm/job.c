@@ -3,7 +3,7 @@
  * Coherent device memory: long work on a device's blocks, in a thread of its own.
  *
  * offline_pages() leaves its loop over a page that cannot move for one reason only, a
- * signal. Here a signal to the thread is how the work ends at its deadline, or when an
+ * signal. Here a signal to the thread is how the work ends when it gets nowhere, or when an
  * administrator cancels it; a signal to the writer of a sysfs file does not disturb it.
  */
 #include <linux/err.h>
@@ -61,17 +61,19 @@ static bool is_finished(struct cdm_job *job)
  * cdm_run_job() - do something that takes long, and that can be ended
  * @cdm: the device
  * @work: what to do; returns -EINTR when a SIGKILL has ended it, with all of it undone
- * @seconds: how long it may take; 0 for as long as it takes
+ * @seconds: how long it may go on without a block going online or offline; 0 for ever.
+ *	A large device takes its time, a page that cannot move is noticed soon.
  *
  * Context: Process context. The caller holds cdm->lock.
  * Return: what @work returned, but -ECANCELED after cdm_device_cancel() and -ETIMEDOUT
- * after the deadline; -ENOMEM.
+ * when it got nowhere; -ENOMEM.
  */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
 {
 	long timeout = seconds ? seconds * (long)HZ : MAX_SCHEDULE_TIMEOUT;
 	struct cdm_job job = { .cdm = cdm, .work = work };
+	unsigned long online_pages;
 
 	lockdep_assert_held(&cdm->lock);
 
@@ -83,8 +85,12 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		return PTR_ERR(job.task);
 	wake_up_process(job.task);
 
-	wait_event_idle_timeout(cdm->wait, is_finished(&job) || READ_ONCE(cdm->cancelled),
-				timeout);
+	do {
+		online_pages = READ_ONCE(cdm->online_pages);
+		wait_event_idle_timeout(cdm->wait, is_finished(&job) || READ_ONCE(cdm->cancelled),
+					timeout);
+	} while (!is_finished(&job) && !READ_ONCE(cdm->cancelled) &&
+		 online_pages != READ_ONCE(cdm->online_pages));
 	while (!is_finished(&job)) {
 		send_sig(SIGKILL, job.task, 1);
 		wait_event_idle_timeout(cdm->wait, is_finished(&job), SIGNAL_AGAIN);
