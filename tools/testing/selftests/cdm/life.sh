@@ -80,19 +80,25 @@ test_second_range_is_unaligned() { refused_range "start2=$((start + 1)) size2=$b
 # Partitions: devices of one parent, each with its node; the second one is not the first's
 test_partitions()
 {
-	local first second rc=0
+	local first second one node rc=0
 
 	start_tool "$here/cdm_test_ctl"
 	first=$(tell "register $start $((2 * block)) -1")
-	second=$( (echo "register $((start + 2 * block)) $((2 * block)) -1"; echo "alloc ${first#ok } 0 5"
-		sleep 3) | "$here/cdm_test_ctl" & sleep 2
-		for node in $(device_nodes); do cat "$(cdm_of "$node")/size"; done; wait)
 	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first" || rc=1
-	[[ $(head -n 1 <<<"$second") =~ ^ok\ [0-9]+$ ]] || fail "no second id: $second" || rc=1
-	[ "$first" != "$(head -n 1 <<<"$second")" ] || fail "one id for two devices" || rc=1
-	expect "sizes" "$(sed -n 2,4p <<<"$second" | sort | uniq -c | tr -s ' ')" \
-		" 2 $((2 * block))
- 1 ok 5 0" || rc=1
+	one=("$tool_in" "$tool_out" "$tool_pid")
+	start_tool "$here/cdm_test_ctl"
+	second=$(tell "register $((start + 2 * block)) $((2 * block)) -1")
+	[[ $second =~ ^ok\ [0-9]+$ ]] || fail "no second id: $second" || rc=1
+	[ "$first" != "$second" ] || fail "one id for two devices" || rc=1
+	for node in ${first#ok} ${second#ok}; do
+		expect "size on node $node" "$(cat "$(cdm_of "$node")/size")" $((2 * block)) || rc=1
+		expect "alloc on node $node" "$(tell "alloc $node 0 5")" "ok 5 0" || rc=1
+		expect "held on node $node" "$(cat "$(cdm_of "$node")/pages_in_use/driver")" 5 || rc=1
+		expect free "$(tell free)" ok || rc=1
+	done
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "${first#ok }" || rc=1
+	use_tool "${one[@]}"
 	stop_tool || rc=1
 	nothing_left && return $rc
 }
