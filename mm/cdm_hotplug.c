@@ -109,13 +109,10 @@ static int cdm_walk_blocks(const struct cdm_range *ranges, unsigned int nr,
 static int cdm_change_blocks(const struct cdm_range *ranges, unsigned int nr, bool online)
 {
 	struct cdm_transition t = { .online = online };
-	unsigned long nr_blocks = 0;
-	unsigned int i;
 	int rc;
 
-	for (i = 0; i < nr; i++)
-		nr_blocks += ranges[i].size / memory_block_size_bytes();
-	t.changed = bitmap_zalloc(nr_blocks, GFP_KERNEL);
+	t.changed = bitmap_zalloc(cdm_ranges_size(ranges, nr) / memory_block_size_bytes(),
+				  GFP_KERNEL);
 	if (!t.changed)
 		return -ENOMEM;
 
@@ -127,6 +124,16 @@ static int cdm_change_blocks(const struct cdm_range *ranges, unsigned int nr, bo
 		cdm_walk_blocks(ranges, nr, &t, cdm_undo_block);
 	}
 	bitmap_free(t.changed);
+	return rc;
+}
+
+static int cdm_change_memory(const struct cdm_range *ranges, unsigned int nr, bool online)
+{
+	int rc;
+
+	lock_device_hotplug();
+	rc = cdm_change_blocks(ranges, nr, online);
+	unlock_device_hotplug();
 	return rc;
 }
 
@@ -144,12 +151,7 @@ static int cdm_change_blocks(const struct cdm_range *ranges, unsigned int nr, bo
  */
 int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 {
-	int rc;
-
-	lock_device_hotplug();
-	rc = cdm_change_blocks(ranges, nr, true);
-	unlock_device_hotplug();
-	return rc;
+	return cdm_change_memory(ranges, nr, true);
 }
 EXPORT_SYMBOL_GPL(cdm_node_online_memory);
 ALLOW_ERROR_INJECTION(cdm_node_online_memory, ERRNO);
@@ -167,12 +169,7 @@ ALLOW_ERROR_INJECTION(cdm_node_online_memory, ERRNO);
  */
 int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 {
-	int rc;
-
-	lock_device_hotplug();
-	rc = cdm_change_blocks(ranges, nr, false);
-	unlock_device_hotplug();
-	return rc;
+	return cdm_change_memory(ranges, nr, false);
 }
 EXPORT_SYMBOL_GPL(cdm_node_offline_memory);
 ALLOW_ERROR_INJECTION(cdm_node_offline_memory, ERRNO);
@@ -253,13 +250,10 @@ static unsigned int cdm_add_ranges(int nid, int mgid, const struct cdm_range *ra
 int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
 			const char *name)
 {
-	unsigned long max_pages = 0;
-	unsigned int i, added;
+	unsigned int added;
 	int mgid, rc;
 
-	for (i = 0; i < nr; i++)
-		max_pages += PFN_UP(ranges[i].size);
-	mgid = memory_group_register_static(nid, max_pages);
+	mgid = memory_group_register_static(nid, PFN_UP(cdm_ranges_size(ranges, nr)));
 	if (mgid < 0)
 		return mgid;
 

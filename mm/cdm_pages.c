@@ -155,6 +155,12 @@ void cdm_node_free_around_bad(struct page *page, unsigned int order)
 }
 EXPORT_SYMBOL_GPL(cdm_node_free_around_bad);
 
+/* Can only a driver give it back: is it nobody's memory, nor anybody's file? */
+static bool cdm_folio_is_drivers(struct folio *folio)
+{
+	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
+}
+
 /* Count what starts at @pfn, which is online; returns how many pages that is */
 static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *count)
 {
@@ -175,8 +181,8 @@ static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *c
 	/* It may have become another one before the reference held it */
 	if (page_folio(page) == folio) {
 		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
-		if (!folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping)
-			; /* a driver's */
+		if (cdm_folio_is_drivers(folio))
+			; /* the driver core counts it */
 		else if (folio_ref_count(folio) > folio_expected_ref_count(folio) + 1)
 			count->pinned += nr;
 		else
@@ -221,14 +227,11 @@ void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 }
 EXPORT_SYMBOL_GPL(cdm_node_count_pages);
 
-/* Is this a page that only a driver can give back: nobody's memory, nor anybody's file? */
+/* Does a driver's folio, or page, begin here? */
 static bool cdm_page_is_held(struct page *page)
 {
-	struct folio *folio = page_folio(page);
-
 	return page_count(page) && !PageBuddy(page) && !PageTail(page) &&
-	       !PageHWPoison(page) && !folio_test_lru(folio) && !folio_mapped(folio) &&
-	       !folio->mapping;
+	       !PageHWPoison(page) && cdm_folio_is_drivers(page_folio(page));
 }
 
 /**

@@ -139,24 +139,23 @@ void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int orde
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages);
 
+static unsigned long sum_held(const atomic_t *held, unsigned long nr_blocks)
+{
+	unsigned long pages = 0;
+
+	while (nr_blocks--)
+		pages += atomic_read(held++);
+	return pages;
+}
+
 /* Pages that drivers hold in the blocks of a range, which is aligned to blocks */
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages)
 {
-	atomic_t *held = held_by(cdm, start_pfn);
-	atomic_t *end = held + PFN_PHYS(nr_pages) / memory_block_size_bytes();
-	unsigned long pages = 0;
-
-	for (; held < end; held++)
-		pages += atomic_read(held);
-	return pages;
+	return sum_held(held_by(cdm, start_pfn), PFN_PHYS(nr_pages) / memory_block_size_bytes());
 }
 
 unsigned long cdm_held_pages(struct cdm_device *cdm)
 {
-	unsigned long i, pages = 0;
-
-	for (i = 0; i < cdm->nr_blocks; i++)
-		pages += atomic_read(&cdm->held[i]);
-	return pages;
+	return sum_held(cdm->held, cdm->nr_blocks);
 }

@@ -56,23 +56,12 @@ static int check_ranges(struct device *parent, const struct cdm_config *config)
 	return 0;
 }
 
-static bool is_in_a_range(const struct cdm_config *config, u64 addr)
-{
-	unsigned int i;
-
-	for (i = 0; i < config->nr_ranges; i++)
-		if (addr >= config->ranges[i].start &&
-		    addr - config->ranges[i].start < config->ranges[i].size)
-			return true;
-	return false;
-}
-
 static int check_bad_pages(struct device *parent, const struct cdm_config *config)
 {
 	unsigned int i;
 
 	for (i = 0; i < config->nr_bad_pages; i++) {
-		if (!is_in_a_range(config, config->bad_pages[i])) {
+		if (!cdm_ranges_have(config->ranges, config->nr_ranges, config->bad_pages[i])) {
 			dev_err(parent, "cdm: bad_pages %#llx is outside of the memory\n",
 				config->bad_pages[i]);
 			return -EINVAL;

@@ -45,21 +45,11 @@ static const struct class cdm_class = {
 	.dev_uevent = cdm_uevent,
 };
 
-static u64 total_size(const struct cdm_config *config)
-{
-	unsigned int i;
-	u64 size = 0;
-
-	for (i = 0; i < config->nr_ranges; i++)
-		size += config->ranges[i].size;
-	return size;
-}
-
 /* A device that nobody sees yet, or an error */
 static struct cdm_device *cdm_device_create(struct device *parent,
 					    const struct cdm_config *config)
 {
-	u64 size = total_size(config);
+	u64 size = cdm_ranges_size(config->ranges, config->nr_ranges);
 	unsigned long nr_blocks = size / memory_block_size_bytes();
 	struct cdm_device *cdm;
 	int id;

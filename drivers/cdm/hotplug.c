@@ -39,17 +39,6 @@ unsigned int cdm_drain_seconds(void)
 	return READ_ONCE(drain_seconds);
 }
 
-static bool is_ours(struct cdm_device *cdm, const struct memory_notify *arg)
-{
-	u64 start = PFN_PHYS(arg->start_pfn);
-	unsigned int i;
-
-	for (i = 0; i < cdm->nr_ranges; i++)
-		if (start - cdm->ranges[i].start < cdm->ranges[i].size)
-			return true;
-	return false;
-}
-
 /* Tell user space. Not before it can see the device, nor after. */
 static void announce(struct cdm_device *cdm)
 {
@@ -96,7 +85,7 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 	struct cdm_device *cdm = container_of(nb, struct cdm_device, nb);
 	struct memory_notify *arg = data;
 
-	if (!is_ours(cdm, arg))
+	if (!cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(arg->start_pfn)))
 		return NOTIFY_DONE;
 
 	switch (action) {
@@ -224,20 +213,30 @@ unregister_notifier:
 	return rc;
 }
 
+static bool driver_can_be_asked(const struct cdm_device *cdm)
+{
+	return cdm->config.ops && cdm->config.ops->drain;
+}
+
+/* For its pages, of which it gives back what it can */
+static void ask_driver(struct cdm_device *cdm)
+{
+	if (driver_can_be_asked(cdm))
+		cdm->config.ops->drain(cdm, cdm->config.ops_data);
+}
+
 /* Move everything away and offline or remove the memory; on failure all is as before */
 static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		 unsigned int seconds)
 {
-	const struct cdm_ops *ops = cdm->config.ops;
 	int rc;
 
 	/* Nobody would give them back: spare the others the moment without the node */
-	if (!cdm->abandoned && !(ops && ops->drain) && cdm_held_pages(cdm))
+	if (!cdm->abandoned && !driver_can_be_asked(cdm) && cdm_held_pages(cdm))
 		return -EBUSY;
 
 	begin_transition(cdm, CDM_DRAINING);
-	if (ops && ops->drain)
-		ops->drain(cdm, cdm->config.ops_data);
+	ask_driver(cdm);
 	rc = !cdm->abandoned && cdm_held_pages(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
 	if (rc || work != remove_work)
 		end_transition(cdm);
@@ -383,7 +382,6 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
  */
 void cdm_device_lost(struct cdm_device *cdm)
 {
-	const struct cdm_ops *ops = cdm->config.ops;
 	unsigned long lost;
 
 	/* Somebody may be at moving pages off it */
@@ -394,8 +392,7 @@ void cdm_device_lost(struct cdm_device *cdm)
 		return;
 	begin_transition(cdm, CDM_DRAINING);
 	cdm->lost = true;
-	if (ops && ops->drain)
-		ops->drain(cdm, cdm->config.ops_data);
+	ask_driver(cdm);
 	lost = cdm_node_lose_memory(cdm->ranges, cdm->nr_ranges);
 	dev_crit(&cdm->dev, "gone without warning: %lu pages of users are lost\n", lost);
 }

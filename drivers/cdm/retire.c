@@ -10,16 +10,6 @@
 
 #include "cdm_core.h"
 
-static bool is_ours(const struct cdm_device *cdm, u64 addr)
-{
-	unsigned int i;
-
-	for (i = 0; i < cdm->nr_ranges; i++)
-		if (addr - cdm->ranges[i].start < cdm->ranges[i].size)
-			return true;
-	return false;
-}
-
 /**
  * cdm_retire_page() - report that a page has an uncorrectable error
  * @cdm: the device
@@ -38,7 +28,7 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 {
 	int rc;
 
-	if (!is_ours(cdm, addr)) {
+	if (!cdm_ranges_have(cdm->ranges, cdm->nr_ranges, addr)) {
 		dev_err(&cdm->dev, "bad page %#llx is outside of the memory\n", addr);
 		return -EINVAL;
 	}

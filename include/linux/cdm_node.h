@@ -364,7 +364,6 @@ static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *n
 }
 
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
-static inline unsigned long cdm_nr_free_pages(void) { return 0; }
 static inline unsigned long cdm_ram_free_pages(unsigned long free) { return free; }
 static inline void cdm_report_meminfo(struct seq_file *m) { }
 static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
@@ -394,6 +393,28 @@ struct cdm_range {
 	u64 start;
 	u64 size;
 };
+
+/* Is the byte at @addr in one of the ranges? */
+static inline bool cdm_ranges_have(const struct cdm_range *ranges, unsigned int nr, u64 addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (addr - ranges[i].start < ranges[i].size)
+			return true;
+	return false;
+}
+
+/* Bytes in all of the ranges */
+static inline u64 cdm_ranges_size(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned int i;
+	u64 size = 0;
+
+	for (i = 0; i < nr; i++)
+		size += ranges[i].size;
+	return size;
+}
 
 /**
  * struct cdm_page_count - who has a device's pages

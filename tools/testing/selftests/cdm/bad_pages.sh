@@ -1,22 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Pages with hardware errors, told at registration or later: nobody gets them again.
-# shellcheck source=tools/testing/selftests/cdm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
 
-[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
-[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
-nid=2
-
-grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add ||
-	skip_all "no device"
-pci=$(cat /sys/bus/pci/slots/1/address).0
-export CDM_TEST_PARENT=$pci
-start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 page=$(getconf PAGESIZE)
-pages=$((2 * block / page))
-{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
+pages=$((device_blocks * block / page))
 
 # address N: of the device's Nth page
 address()
@@ -29,19 +18,9 @@ corrupted_kb()
 	awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo
 }
 
-# with_device OPTIONS COMMAND...: while a device of 2 blocks is registered
-with_device()
+after_device()
 {
-	local options=$1 rc=0
-	shift
-
-	start_tool "$here/cdm_test_ctl"
-	expect register "$(tell "register $start $((2 * block)) $nid $options")" "ok $nid" || rc=1
-	cdm=$(cdm_of $nid)
-	[ $rc != 0 ] || "$@" || rc=1
-	stop_tool || rc=1
-	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
-	expect HardwareCorrupted "$(corrupted_kb)" 0 && return $rc
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && expect HardwareCorrupted "$(corrupted_kb)" 0
 }
 
 # take_all ORDER: all that can be had, which is all but the reserve that the kernel keeps; no

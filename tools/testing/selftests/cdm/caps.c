@@ -141,6 +141,22 @@ static int bind_and_touch(FIXTURE_DATA(caps) *self)
 	return 0;
 }
 
+/* Small pages of a process on all of the device but 8 MiB; NULL if that cannot be */
+static char *fill_device(FIXTURE_DATA(caps) *self, size_t *size)
+{
+	long long free_bytes;
+	char *p;
+
+	numa_node_size64(self->nid, &free_bytes);
+	*size = (free_bytes - 8 * MIB) & -(2 * MIB);
+	p = map_anonymous(*size);
+	if (!p || madvise(p, *size, MADV_NOHUGEPAGE) ||
+	    mbind(p, *size, MPOL_BIND, &self->mask, MAXNODE, 0))
+		return NULL;
+	memset(p, 1, *size);
+	return p;
+}
+
 static int try_errno(int rc)
 {
 	return rc ? errno : 0;
@@ -245,20 +261,14 @@ TEST_F(caps, reclaim_by_a_limit)
 TEST_F_TIMEOUT(caps, reclaim_for_the_driver, 180)
 {
 	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = 4096 };
-	long long free_bytes;
 	size_t size;
 	char *p;
 
 	if (!MAY_BIND(variant))
 		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(swap_on(), 0);
-	numa_node_size64(self->nid, &free_bytes);
-	size = (free_bytes - 8 * MIB) & -(2 * MIB);
-	p = map_anonymous(size);
+	p = fill_device(self, &size);
 	ASSERT_NE(p, NULL);
-	ASSERT_EQ(madvise(p, size, MADV_NOHUGEPAGE), 0);
-	ASSERT_EQ(mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
-	memset(p, 1, size);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_ALLOC, &req), 0);
 	EXPECT_EQ(req.elsewhere, 0);
 	EXPECT_LE(req.on_node, MAY_RECLAIM(variant) ? 4096 : 4095);
@@ -293,19 +303,13 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
 				      .count = 32 };
 	long page_size = SIZE / self->nr_pages;
-	long long free_bytes;
 	size_t size, i;
 	char *p;
 
 	if (!MAY_BIND(variant))
 		SKIP(return, "nobody can have pages there");
-	numa_node_size64(self->nid, &free_bytes);
-	size = (free_bytes - 8 * MIB) & -(2 * MIB);
-	p = map_anonymous(size);
+	p = fill_device(self, &size);
 	ASSERT_NE(p, NULL);
-	ASSERT_EQ(madvise(p, size, MADV_NOHUGEPAGE), 0);
-	ASSERT_EQ(mbind(p, size, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
-	memset(p, 1, size);
 	/* No swap: reclaim finds nothing, and the free pages stay where they are */
 	for (i = 0; i < size; i += 2 * page_size)
 		madvise(p + i, page_size, MADV_DONTNEED);

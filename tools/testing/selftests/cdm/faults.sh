@@ -2,21 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each step of a device's life fails once: the error is the step's, what was done before it
 # is undone, and the same thing then succeeds.
-# shellcheck source=tools/testing/selftests/cdm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
 
 fail=/sys/kernel/debug/fail_function
 [ -d $fail ] || skip_all "needs CONFIG_FAIL_FUNCTION and debugfs"
-[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
-[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
-nid=2
-
-grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
-pci=$(cat /sys/bus/pci/slots/1/address).0
-export CDM_TEST_PARENT=$pci
-start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
-{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
 echo 100 >$fail/probability
 echo 0 >$fail/verbose
 
@@ -36,12 +26,6 @@ injected()
 	left=$(cat $fail/times)
 	echo >$fail/inject
 	expect "calls still to fail" "$left" 0
-}
-
-# ask COMMAND: what a process of its own is answered
-ask()
-{
-	echo "$*" | "$here/cdm_test_ctl"
 }
 
 footprint()
@@ -127,21 +111,9 @@ retire()
 	expect bad_pages "$(wc -l <"$cdm/bad_pages")" 1 && return $rc
 }
 
-# with_device COMMAND...: while a device is registered
-with_device()
-{
-	local rc=0
-
-	start_tool "$here/cdm_test_ctl"
-	expect register "$(tell "register $start $((2 * block)) $nid")" "ok $nid" || rc=1
-	cdm=$(cdm_of $nid)
-	[ $rc != 0 ] || "$@" || rc=1
-	stop_tool || rc=1
-	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
-}
-test_state_changes() { with_device states; }
-test_unregistration() { with_device unregister; }
-test_retirement() { with_device retire; }
+test_state_changes() { with_device "" states; }
+test_unregistration() { with_device "" unregister; }
+test_retirement() { with_device "" retire; }
 
 # A driver's remove() tries again by itself
 remove()
@@ -149,7 +121,7 @@ remove()
 	inject cdm_node_remove_memory 16
 	expect remove "$(tell remove)" ok && injected
 }
-test_remove_tries_again() { with_device remove; }
+test_remove_tries_again() { with_device "" remove; }
 
 run_tests no_node_id no_lists no_tag no_thread bad_page_not_recorded memory_not_added \
 	memory_not_onlined no_folder_in_sysfs state_changes unregistration retirement \

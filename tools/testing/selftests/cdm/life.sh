@@ -2,28 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # A device's life beyond coming and going: several ranges and several devices, distances,
 # who is told of its states, long work that is ended, and a card that is pulled out.
-# The range is that of the device in the slot, taken over from its driver.
-# shellcheck source=tools/testing/selftests/cdm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
 
-[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
-[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
-nid=2
-driver=/sys/bus/pci/drivers/cdm_pci
-
-grep -qs 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add || skip_all "no device"
-pci=$(cat /sys/bus/pci/slots/1/address).0
-export CDM_TEST_PARENT=$pci
-start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+device_blocks=4
 pages=$((block / $(getconf PAGESIZE)))
-{ echo "$pci" >$driver/unbind; } 2>/dev/null
-
-# ask COMMAND: what a process of its own is answered
-ask()
-{
-	echo "$*" | "$here/cdm_test_ctl"
-}
 
 # nothing_left: as if there had been no device
 nothing_left()
@@ -33,19 +16,7 @@ nothing_left()
 	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 0
 }
 
-# with_device OPTIONS COMMAND...: while a device of 4 blocks is registered
-with_device()
-{
-	local options=$1 rc=0
-	shift
-
-	start_tool "$here/cdm_test_ctl"
-	expect register "$(tell "register $start $((4 * block)) $nid $options")" "ok $nid" || rc=1
-	cdm=$(cdm_of $nid)
-	[ $rc != 0 ] || "$@" || rc=1
-	stop_tool || rc=1
-	nothing_left && return $rc
-}
+after_device() { nothing_left; }
 
 # Two ranges with a hole between them are one device on one node
 two_ranges()

@@ -1,27 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What a registration that cannot be answers, and that it leaves nothing behind. The range
-# is that of the device in the slot, taken over from its driver.
-# shellcheck source=tools/testing/selftests/cdm/lib.sh
-. "$(dirname "$0")/lib.sh"
-
-[ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
-[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
-nid=2
-driver=/sys/bus/pci/drivers/cdm_pci
-
-"$CDM_PLUG" add || skip_all "no device"
-pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
-export CDM_TEST_PARENT=$pci
-start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
-echo "$pci" >$driver/unbind
-
-# ask COMMAND: what a process of its own is answered
-ask()
-{
-	echo "$*" | "$here/cdm_test_ctl"
-}
+# What a registration that cannot be answers, and that it leaves nothing behind.
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
 
 # refused ERRNO LOG START SIZE NODE: the answer, one new line in the log that says LOG,
 # and nothing half done

@@ -132,8 +132,8 @@ test_failed_changes_are_undone()
 	test_files && return $rc
 }
 
-# A huge page that somebody holds a part of keeps the device online: the blocks that were emptied before
-# come back online, and the drain ends at its deadline
+# A huge page that somebody holds a part of keeps the device online: the blocks that were
+# emptied before come back online, and the drain ends when it gets nowhere
 test_drain_gives_up_on_a_pinned_page()
 {
 	local rc=0 seconds=/sys/module/cdm/parameters/drain_seconds
