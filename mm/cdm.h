@@ -3,7 +3,11 @@
 #ifndef _MM_CDM_H
 #define _MM_CDM_H
 
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
+
+struct cdm_range;
+struct page;
 
 /* Nodes whose own zones lead their FALLBACK list (CDM_FALLBACK_SYSTEM) */
 extern nodemask_t cdm_fallback_map;
@@ -19,6 +23,15 @@ extern nodemask_t cdm_bindable_map;
 
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);
+
+/* @page and what follows of its folio, @nr pages, of which the walk has a reference */
+typedef void (*cdm_visit_t)(struct page *page, unsigned long nr, void *arg);
+
+void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
+		     void *arg);
+
+/* While one of a device's pages is retired, none of its struct pages goes */
+extern struct mutex cdm_retire_lock;
 
 void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages);
 

@@ -183,8 +183,10 @@ static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 	lock_device_hotplug();
 	rc = cdm_change_blocks(ranges, nr, false);
 	/* Nobody can online a block between the two steps: the second one cannot fail */
+	mutex_lock(&cdm_retire_lock);
 	for (i = 0; !rc && i < nr; i++)
 		__remove_memory(ranges[i].start, ranges[i].size);
+	mutex_unlock(&cdm_retire_lock);
 	unlock_device_hotplug();
 	return rc;
 }

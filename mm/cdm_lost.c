@@ -12,11 +12,15 @@
  *   page cache        clean pages are read from the disk again; the file of a dirty one
  *                     remembers EIO for the next fsync(2)
  *
+ *   swapped pages     those whose content is in swap are read from there again; of the others
+ *                     an empty page remains, of which swap-in says that it could not be read
+ *
  * A page that somebody has a reference to is taken away all the same, and is freed when the
- * reference goes.
+ * reference goes. What a driver has mapped for user space is the driver's to unmap.
  */
 #include <linux/cdm_node.h>
-#include <linux/memory_hotplug.h>
+#include <linux/memcontrol.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
@@ -25,11 +29,29 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
+#include "cdm.h"
 #include "internal.h"
 #include "swap.h"
 
 /* How often mappings, and pages, are looked for again: a fork may copy one meanwhile */
 #define CDM_LOSE_PASSES 10
+
+/* Take away what maps a page of @folio at @pvmw, and say which page */
+static unsigned long cdm_clear_pte(struct page_vma_mapped_walk *pvmw, struct folio *folio)
+{
+	pte_t pte = ptep_get(pvmw->pte);
+
+	if (!pte_present(pte)) {
+		/* Another device has it for itself (make_device_exclusive_range()) */
+		pte_clear(pvmw->vma->vm_mm, pvmw->address, pvmw->pte);
+		return swp_offset_pfn(pte_to_swp_entry(pte));
+	}
+	flush_cache_page(pvmw->vma, pvmw->address, pte_pfn(pte));
+	pte = ptep_clear_flush(pvmw->vma, pvmw->address, pvmw->pte);
+	if (pte_dirty(pte))
+		folio_mark_dirty(folio);
+	return pte_pfn(pte);
+}
 
 /* Put markers where @folio is mapped in @vma. For rmap_walk(), with the folio locked. */
 static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsigned long address,
@@ -45,33 +67,67 @@ static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsig
 				vma_address_end(&pvmw));
 	mmu_notifier_invalidate_range_start(&range);
 	while (page_vma_mapped_walk(&pvmw)) {
-		pte_t pte = ptep_clear_flush(vma, pvmw.address, pvmw.pte);
+		unsigned long pfn = cdm_clear_pte(&pvmw, folio);
 
+		update_hiwater_rss(vma->vm_mm);
 		set_pte_at(vma->vm_mm, pvmw.address, pvmw.pte,
 			   make_pte_marker(PTE_MARKER_POISONED));
 		dec_mm_counter(vma->vm_mm, mm_counter(folio));
-		folio_remove_rmap_pte(folio, pfn_to_page(pte_pfn(pte)), vma);
+		folio_remove_rmap_pte(folio, pfn_to_page(pfn), vma);
+		if (vma->vm_flags & VM_LOCKED)
+			mlock_drain_local();
 		folio_put(folio);
 	}
 	mmu_notifier_invalidate_range_end(&range);
 	return true;
 }
 
-static void cdm_lose_anon(struct folio *folio)
+static bool cdm_lose_anon(struct folio *folio)
 {
 	struct rmap_walk_control rwc = { .rmap_one = cdm_mark_lost };
+	bool was_mapped = folio_mapped(folio);
 	int i;
 
 	for (i = 0; folio_mapped(folio) && i < CDM_LOSE_PASSES; i++)
 		rmap_walk(folio, &rwc);
-	if (folio_test_swapcache(folio))
-		folio_free_swap(folio);
+	return was_mapped;
+}
+
+/* Put an empty page where swap-in looks for @folio. If it cannot, @folio says the same. */
+static void cdm_replace_in_swapcache(struct folio *folio)
+{
+	struct folio *empty = folio_alloc(GFP_KERNEL | __GFP_NOWARN, folio_order(folio));
+
+	if (!empty)
+		return;
+	__folio_set_locked(empty);
+	if (!folio_migrate_mapping(folio_mapping(folio), empty, folio, 0)) {
+		folio_clear_swapcache(folio);
+		folio->private = NULL;
+		mem_cgroup_migrate(folio, empty);
+	}
+	folio_unlock(empty);
+	folio_put(empty);
+}
+
+/* For those who have the folio's place in swap, and not the folio itself */
+static bool cdm_lose_swapcache(struct folio *folio)
+{
+	/* Nobody has; or the place in swap has the same content */
+	if (folio_free_swap(folio))
+		return false;
+	if (!folio_test_dirty(folio) && folio_test_uptodate(folio)) {
+		delete_from_swap_cache(folio);
+		return false;
+	}
+	folio_clear_uptodate(folio);
+	cdm_replace_in_swapcache(folio);
+	return true;
 }
 
 /* As if the folio had been swapped out, to where nothing can be read from */
-static void cdm_lose_shmem(struct folio *folio)
+static void cdm_lose_shmem(struct address_space *mapping, struct folio *folio)
 {
-	struct address_space *mapping = folio->mapping;
 	struct shmem_inode_info *info = SHMEM_I(mapping->host);
 	XA_STATE_ORDER(xas, &mapping->i_pages, folio->index, folio_order(folio));
 	long nr = folio_nr_pages(folio);
@@ -95,57 +151,47 @@ static void cdm_lose_shmem(struct folio *folio)
 	folio_put_refs(folio, nr);
 }
 
-static void cdm_lose_cache(struct folio *folio)
+static bool cdm_lose_cache(struct address_space *mapping, struct folio *folio)
 {
-	struct address_space *mapping = folio->mapping;
-
+	/* First, for what page tables know of writes */
+	unmap_mapping_folio(folio);
 	if (folio_test_dirty(folio))
 		mapping_set_error(mapping, -EIO);
-	generic_error_remove_folio(mapping, folio);
+	return !truncate_inode_folio(mapping, folio);
 }
 
-/* Take away what starts at @pfn, if anybody has it; returns how many pages that is */
-static unsigned long cdm_lose_folio(unsigned long pfn, unsigned long *lost)
+/* Take it away from whoever has it; returns whether anybody had */
+static bool cdm_lose_folio(struct folio *folio)
 {
-	struct page *page = pfn_to_page(pfn);
-	struct folio *folio;
-	unsigned long nr = 1;
+	struct address_space *mapping;
+	bool had = false;
 
-	if (PageBuddy(page))
-		return 1UL << min_t(unsigned int, buddy_order_unsafe(page), MAX_PAGE_ORDER);
-	folio = page_folio(page);
-	if (!folio_try_get(folio))
-		return 1;
+	if (folio_test_anon(folio))
+		had = cdm_lose_anon(folio);
+	if (folio_test_swapcache(folio))
+		return cdm_lose_swapcache(folio) || had;
+
+	/* None: the folio is anonymous or a driver's, mapped for user space or not */
+	mapping = folio_mapping(folio);
+	if (!mapping)
+		return had;
+	if (!shmem_mapping(mapping))
+		return cdm_lose_cache(mapping, folio);
+	cdm_lose_shmem(mapping, folio);
+	return true;
+}
+
+static void cdm_lose_visited(struct page *page, unsigned long nr, void *arg)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long *lost = arg;
 
 	/* Whoever migrates it or reads it in is done when the lock can be had */
 	folio_lock(folio);
-	if (page_folio(page) == folio && (folio_mapped(folio) || folio->mapping)) {
-		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
-		folio_wait_writeback(folio);
-		if (folio_test_anon(folio))
-			cdm_lose_anon(folio);
-		else if (shmem_mapping(folio->mapping))
-			cdm_lose_shmem(folio);
-		else if (folio->mapping)
-			cdm_lose_cache(folio);
+	folio_wait_writeback(folio);
+	if (cdm_lose_folio(folio))
 		*lost += nr;
-	}
 	folio_unlock(folio);
-	folio_put(folio);
-	return nr;
-}
-
-static unsigned long cdm_lose_range(const struct cdm_range *range)
-{
-	unsigned long pfn = PHYS_PFN(range->start), lost = 0;
-	unsigned long end = PHYS_PFN(range->start + range->size);
-
-	for (; pfn < end; cond_resched())
-		if (pfn_to_online_page(pfn))
-			pfn += cdm_lose_folio(pfn, &lost);
-		else
-			pfn = SECTION_ALIGN_UP(pfn + 1);
-	return lost;
 }
 
 /**
@@ -155,20 +201,19 @@ static unsigned long cdm_lose_range(const struct cdm_range *range)
  *
  * Reads and writes none of it. What drivers hold is theirs to free.
  *
- * Context: Process context; nobody onlines or offlines the memory meanwhile. Sleeps.
+ * Context: Process context; nobody onlines the memory meanwhile, and the caller refuses to
+ * have it offlined. Takes mem_hotplug_lock. Sleeps.
  * Return: the number of pages that somebody has lost.
  */
 unsigned long cdm_node_lose_memory(const struct cdm_range *ranges, unsigned int nr)
 {
 	unsigned long lost, sum = 0;
-	unsigned int i;
 	int pass;
 
 	for (pass = 0; pass < CDM_LOSE_PASSES; pass++) {
 		lru_add_drain_all();
 		lost = 0;
-		for (i = 0; i < nr; i++)
-			lost += cdm_lose_range(&ranges[i]);
+		cdm_walk_folios(ranges, nr, cdm_lose_visited, &lost);
 		sum += lost;
 		if (!lost)
 			break;

@@ -8,17 +8,21 @@
  * driver's word or the first offlining until the memory is removed: what goes offline gives
  * its marks to the list, and what comes online gets them back before anybody can allocate.
  *
- * Locking: the list is an xarray, with its own lock. A retirement adds to it first and then
+ * Locking: the list is an xarray, with its own lock. cdm_retire_lock keeps a page's struct
+ * page while memory_failure() looks at it: unplugging takes it, too. A retirement adds to it first and then
  * looks whether the page is online, onlining does it the other way round: one of them, or
  * both, sees the page.
  */
 #define pr_fmt(fmt) "cdm: " fmt
 
+#include <linux/bitops.h>
 #include <linux/cdm_node.h>
 #include <linux/error-injection.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/page-flags.h>
+#include <linux/page_owner.h>
 #include <linux/swap.h>
 #include <linux/xarray.h>
 
@@ -27,6 +31,8 @@
 
 /* Pfns of bad pages; the values say nothing */
 static DEFINE_XARRAY(cdm_bad_pfns);
+
+DEFINE_MUTEX(cdm_retire_lock);
 
 static int cdm_add_bad(unsigned long pfn, gfp_t gfp)
 {
@@ -77,7 +83,8 @@ EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
  * are sent SIGBUS where its content cannot be had from elsewhere. A page that a driver
  * holds stays with the driver until it frees it.
  *
- * Context: Process context. Sleeps.
+ * Context: Process context. Sleeps. Who frees pages in one piece looks for bad ones and
+ * frees in one read-side critical section of RCU.
  * Return: 0, also if the page was retired before; -ENOMEM with nothing done.
  */
 int cdm_node_retire_page(unsigned long pfn)
@@ -86,6 +93,9 @@ int cdm_node_retire_page(unsigned long pfn)
 
 	if (rc)
 		return rc;
+	/* A free in one piece that did not find it in the list is over after this */
+	synchronize_rcu();
+	guard(mutex)(&cdm_retire_lock);
 	/* What it returns is about the users; the page is marked in any case */
 	if (pfn_to_online_page(pfn))
 		memory_failure(pfn, 0);
@@ -141,14 +151,17 @@ void cdm_node_free_around_bad(struct page *page, unsigned int order)
 
 	atomic_set(&page_folio(page)->_large_mapcount, 0);
 	atomic_set(&page_folio(page)->_entire_mapcount, 0);
+	pgalloc_tag_split(page_folio(page), order, 0);
+	split_page_owner(page, order, 0);
+	/* Atomically: another page may be marked as bad at this moment */
 	for (i = 1; i < nr; i++) {
-		page[i].flags &= ~PAGE_FLAGS_CHECK_AT_FREE;
+		set_mask_bits(&page[i].flags, PAGE_FLAGS_CHECK_AT_FREE, 0);
 		page[i].mapping = NULL;
 		clear_compound_head(page + i);
 		set_page_refcounted(page + i);
 	}
-	__folio_clear_head((struct folio *)page);
-	page[1].flags &= ~PAGE_FLAGS_SECOND;
+	folio_clear_head((struct folio *)page);
+	set_mask_bits(&page[1].flags, PAGE_FLAGS_SECOND, 0);
 
 	for (i = 0; i < nr; i++)
 		__free_page(page + i);
@@ -161,17 +174,13 @@ static bool cdm_folio_is_drivers(struct folio *folio)
 	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
 }
 
-/* Count what starts at @pfn, which is online; returns how many pages that is */
-static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *count)
+/* Visit what starts at @pfn, which is online; returns how many pages that is */
+static unsigned long cdm_visit_pfn(unsigned long pfn, cdm_visit_t visit, void *arg)
 {
 	struct page *page = pfn_to_page(pfn);
 	struct folio *folio;
 	unsigned long nr = 1;
 
-	if (PageHWPoison(page)) {
-		count->bad++;
-		return 1;
-	}
 	if (PageBuddy(page))
 		return 1UL << min_t(unsigned int, buddy_order_unsafe(page), MAX_PAGE_ORDER);
 
@@ -181,15 +190,48 @@ static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *c
 	/* It may have become another one before the reference held it */
 	if (page_folio(page) == folio) {
 		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
-		if (cdm_folio_is_drivers(folio))
-			; /* the driver core counts it */
-		else if (folio_ref_count(folio) > folio_expected_ref_count(folio) + 1)
-			count->pinned += nr;
-		else
-			count->user += nr;
+		visit(page, nr, arg);
 	}
 	folio_put(folio);
 	return nr;
+}
+
+/*
+ * Visit what of a device's memory is online and not free, folio by folio, each with a
+ * reference. Takes mem_hotplug_lock, for one at a time: others wait for it.
+ */
+void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
+		     void *arg)
+{
+	unsigned long pfn, end;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		end = PHYS_PFN(ranges[i].start + ranges[i].size);
+		for (pfn = PHYS_PFN(ranges[i].start); pfn < end; cond_resched()) {
+			get_online_mems();
+			if (pfn_to_online_page(pfn))
+				pfn += cdm_visit_pfn(pfn, visit, arg);
+			else
+				pfn = SECTION_ALIGN_UP(pfn + 1);
+			put_online_mems();
+		}
+	}
+}
+
+static void cdm_count_folio(struct page *page, unsigned long nr, void *arg)
+{
+	struct folio *folio = page_folio(page);
+	struct cdm_page_count *count = arg;
+
+	if (PageHWPoison(page))
+		count->bad += nr;
+	else if (cdm_folio_is_drivers(folio))
+		; /* the driver core counts it */
+	else if (folio_ref_count(folio) > folio_expected_ref_count(folio) + 1)
+		count->pinned += nr;
+	else
+		count->user += nr;
 }
 
 /**
@@ -206,24 +248,10 @@ static unsigned long cdm_count_folio(unsigned long pfn, struct cdm_page_count *c
 void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 			  struct cdm_page_count *count)
 {
-	unsigned long pfn, end;
-	unsigned int i;
-
 	*count = (struct cdm_page_count) { };
 	/* What waits to be put on a list has a reference that looks like somebody's */
 	lru_add_drain_all();
-	for (i = 0; i < nr; i++) {
-		end = PHYS_PFN(ranges[i].start + ranges[i].size);
-		for (pfn = PHYS_PFN(ranges[i].start); pfn < end; cond_resched()) {
-			/* Not for all of the device at once: others wait for the lock */
-			get_online_mems();
-			if (pfn_to_online_page(pfn))
-				pfn += cdm_count_folio(pfn, count);
-			else
-				pfn = SECTION_ALIGN_UP(pfn + 1);
-			put_online_mems();
-		}
-	}
+	cdm_walk_folios(ranges, nr, cdm_count_folio, count);
 }
 EXPORT_SYMBOL_GPL(cdm_node_count_pages);
 

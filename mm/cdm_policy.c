@@ -199,6 +199,17 @@ static int count_huge_page(pmd_t *pmd, unsigned long addr, unsigned long end,
 	return 0;
 }
 
+/* Not a device's; and the walk would split it */
+static int skip_larger_page(pud_t *pud, unsigned long addr, unsigned long end,
+			    struct mm_walk *walk)
+{
+	pud_t entry = READ_ONCE(*pud);
+
+	if (pud_trans_huge(entry) || pud_devmap(entry) || pud_leaf(entry))
+		walk->action = ACTION_CONTINUE;
+	return 0;
+}
+
 static int count_page(pte_t *pte, unsigned long addr, unsigned long end, struct mm_walk *walk)
 {
 	if (pte_present(ptep_get(pte)))
@@ -207,6 +218,7 @@ static int count_page(pte_t *pte, unsigned long addr, unsigned long end, struct 
 }
 
 static const struct mm_walk_ops device_page_ops = {
+	.pud_entry = skip_larger_page,
 	.pmd_entry = count_huge_page,
 	.pte_entry = count_page,
 	.walk_lock = PGWALK_RDLOCK,

@@ -45,9 +45,11 @@ enum cdm_state {
  * @transition: CDM_ONLINING, CDM_DRAINING, or 0 for neither; read without a lock
  * @removed: the memory has gone; read without a lock
  * @abandoned: @nb marks the pages that were not given back instead of refusing
- * @lost: the memory has gone without warning
- * @cancelled: somebody wants the transition to end
- * @wait: for the end of a transition, and for @cancelled
+ * @gone: the memory has gone without warning; set without a lock, never cleared
+ * @lost: and its users have lost it
+ * @cancelled: somebody wants the transition to end; set, and together with @transition
+ *	reset, under the lock of @wait
+ * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
  * @retire_lock: keeps the memory from being removed while one of its pages is retired.
@@ -71,6 +73,7 @@ struct cdm_device {
 	enum cdm_state transition;
 	bool removed;
 	bool abandoned;
+	bool gone;
 	bool lost;
 	bool cancelled;
 	wait_queue_head_t wait;

@@ -71,6 +71,10 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 		return NOTIFY_OK;
 	}
 
+	/* Its users are about to lose it, where they stand */
+	if (READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost))
+		return notifier_from_errno(-EBUSY);
+
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
 	if (!held)
 		return NOTIFY_OK;
@@ -138,9 +142,12 @@ static void begin_transition(struct cdm_device *cdm, enum cdm_state transition)
 {
 	lockdep_assert_held(&cdm->lock);
 
-	WRITE_ONCE(cdm->cancelled, false);
 	cdm_node_set_draining(cdm->config.nid, true);
-	WRITE_ONCE(cdm->transition, transition);
+	/* At once, for cdm_device_cancel() */
+	scoped_guard(spinlock_irq, &cdm->wait.lock) {
+		cdm->cancelled = false;
+		WRITE_ONCE(cdm->transition, transition);
+	}
 	announce(cdm);
 	synchronize_rcu();
 }
@@ -148,7 +155,7 @@ static void begin_transition(struct cdm_device *cdm, enum cdm_state transition)
 static void end_transition(struct cdm_device *cdm)
 {
 	/* Nothing is ever allocated again from memory that has gone */
-	if (cdm->lost)
+	if (READ_ONCE(cdm->gone))
 		return;
 	WRITE_ONCE(cdm->transition, 0);
 	if (!cdm->abandoned)
@@ -260,7 +267,7 @@ int cdm_device_online(struct cdm_device *cdm)
 
 	guard(mutex)(&cdm->lock);
 
-	if (cdm->removed)
+	if (cdm->removed || cdm->gone)
 		return -ENODEV;
 	if (PFN_PHYS(cdm->online_pages) == cdm->size)
 		return 0;
@@ -290,7 +297,7 @@ int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
 
 	guard(mutex)(&cdm->lock);
 
-	if (cdm->removed)
+	if (cdm->removed || cdm->gone)
 		return -ENODEV;
 	if (!cdm->online_pages)
 		return 0;
@@ -312,11 +319,17 @@ EXPORT_SYMBOL_GPL(cdm_device_offline);
  */
 int cdm_device_cancel(struct cdm_device *cdm)
 {
-	if (!READ_ONCE(cdm->transition))
-		return -ENOENT;
-	WRITE_ONCE(cdm->cancelled, true);
-	wake_up_all(&cdm->wait);
-	return 0;
+	unsigned long flags;
+	bool at_work;
+
+	spin_lock_irqsave(&cdm->wait.lock, flags);
+	at_work = cdm->transition;
+	if (at_work) {
+		WRITE_ONCE(cdm->cancelled, true);
+		wake_up_all_locked(&cdm->wait);
+	}
+	spin_unlock_irqrestore(&cdm->wait.lock, flags);
+	return at_work ? 0 : -ENOENT;
 }
 EXPORT_SYMBOL_GPL(cdm_device_cancel);
 
@@ -384,16 +397,17 @@ void cdm_device_lost(struct cdm_device *cdm)
 {
 	unsigned long lost;
 
-	/* Somebody may be at moving pages off it */
-	cdm_device_cancel(cdm);
+	/* Whoever is at moving pages, or waits for the lock to begin, gives up */
+	WRITE_ONCE(cdm->gone, true);
+	wake_up_all(&cdm->wait);
 	guard(mutex)(&cdm->lock);
 
 	if (cdm->removed)
 		return;
 	begin_transition(cdm, CDM_DRAINING);
-	cdm->lost = true;
 	ask_driver(cdm);
 	lost = cdm_node_lose_memory(cdm->ranges, cdm->nr_ranges);
+	WRITE_ONCE(cdm->lost, true);
 	dev_crit(&cdm->dev, "gone without warning: %lu pages of users are lost\n", lost);
 }
 EXPORT_SYMBOL_GPL(cdm_device_lost);

@@ -57,6 +57,12 @@ static bool is_finished(struct cdm_job *job)
 	return smp_load_acquire(&job->finished);
 }
 
+/* Has somebody cancelled it, or pulled out the device? Not when that is being cleaned up. */
+static bool should_end(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->cancelled) || (READ_ONCE(cdm->gone) && !cdm->lost);
+}
+
 /**
  * cdm_run_job() - do something that takes long, and that can be ended
  * @cdm: the device
@@ -65,7 +71,7 @@ static bool is_finished(struct cdm_job *job)
  *	A large device takes its time, a page that cannot move is noticed soon.
  *
  * Context: Process context. The caller holds cdm->lock.
- * Return: what @work returned, but -ECANCELED after cdm_device_cancel() and -ETIMEDOUT
+ * Return: what @work returned, but -ECANCELED after cdm_device_cancel() or _lost(), -ETIMEDOUT
  * when it got nowhere; -ENOMEM.
  */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
@@ -87,9 +93,8 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 
 	do {
 		online_pages = READ_ONCE(cdm->online_pages);
-		wait_event_idle_timeout(cdm->wait, is_finished(&job) || READ_ONCE(cdm->cancelled),
-					timeout);
-	} while (!is_finished(&job) && !READ_ONCE(cdm->cancelled) &&
+		wait_event_idle_timeout(cdm->wait, is_finished(&job) || should_end(cdm), timeout);
+	} while (!is_finished(&job) && !should_end(cdm) &&
 		 online_pages != READ_ONCE(cdm->online_pages));
 	while (!is_finished(&job)) {
 		send_sig(SIGKILL, job.task, 1);
@@ -100,6 +105,6 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 
 	if (job.rc != -EINTR)
 		return job.rc;
-	return READ_ONCE(cdm->cancelled) ? -ECANCELED : -ETIMEDOUT;
+	return should_end(cdm) ? -ECANCELED : -ETIMEDOUT;
 }
 ALLOW_ERROR_INJECTION(cdm_run_job, ERRNO);

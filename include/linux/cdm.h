@@ -29,7 +29,8 @@ enum cdm_online_policy {
 /**
  * struct cdm_ops - what the core asks a driver to do
  * @drain: give back what can be given back of the pages that cdm_alloc_pages() returned,
- *	because the memory is to go offline. Process context, may sleep; must not call
+ *	because the memory is to go offline, or has gone. What the driver has mapped for user
+ *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
  *	cdm_device_*(), and gets no pages meanwhile.
  */
 struct cdm_ops {

@@ -253,6 +253,14 @@ static long do_remove(struct cdm_test_file *file)
 	return 0;
 }
 
+static long do_lost(struct cdm_test_file *file)
+{
+	if (!file->registered)
+		return -ENODEV;
+	cdm_device_lost(file->registered);
+	return 0;
+}
+
 static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct cdm_test_file *file = filp->private_data;
@@ -289,6 +297,9 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	case CDM_TEST_RETIRE:
 		rc = do_retire(file, req.addr);
 		break;
+	case CDM_TEST_LOST:
+		rc = do_lost(file);
+		break;
 	default:
 		rc = -ENOTTY;
 	}
@@ -297,6 +308,25 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	if (!rc && (_IOC_DIR(cmd) & _IOC_READ) && copy_to_user(user, &req, _IOC_SIZE(cmd)))
 		return -EFAULT;
 	return rc;
+}
+
+/* Not under file->lock, which an ioctl that faults takes first */
+static int cdm_test_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct cdm_test_file *file = filp->private_data;
+	unsigned long index, addr = vma->vm_start;
+	void *value;
+	int rc;
+
+	xa_for_each(&file->pages, index, value) {
+		if (addr == vma->vm_end)
+			break;
+		rc = vm_insert_page(vma, addr, pfn_to_page(index));
+		if (rc)
+			return rc;
+		addr += PAGE_SIZE;
+	}
+	return 0;
 }
 
 static int cdm_test_open(struct inode *inode, struct file *filp)
@@ -328,6 +358,7 @@ static const struct file_operations cdm_test_fops = {
 	.open = cdm_test_open,
 	.release = cdm_test_release,
 	.unlocked_ioctl = cdm_test_ioctl,
+	.mmap = cdm_test_mmap,
 };
 
 static struct miscdevice cdm_test_misc = {

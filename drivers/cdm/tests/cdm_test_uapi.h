@@ -6,6 +6,8 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
+/* mmap() of the device maps the single pages that CDM_TEST_ALLOC got, as far as they go */
+
 /* Ways to ask for a page */
 enum cdm_test_how {
 	CDM_TEST_DRIVER,	/* cdm_alloc_pages() */
@@ -56,5 +58,6 @@ struct cdm_test_register {
 #define CDM_TEST_UNREGISTER	_IO('c', 3)	/* cdm_device_unregister(); argument: seconds */
 #define CDM_TEST_REMOVE		_IO('c', 4)	/* cdm_device_remove() */
 #define CDM_TEST_RETIRE		_IOW('c', 5, __u64)	/* cdm_retire_page(), an address */
+#define CDM_TEST_LOST		_IO('c', 6)	/* cdm_device_lost() */
 
 #endif /* _CDM_TEST_UAPI_H */

@@ -7,7 +7,9 @@
  *   alloc NODE ORDER COUNT		ok PAGES_ON_NODE PAGES_ELSEWHERE
  *   free				ok
  *   register START SIZE NODE [POLICY [CAPS]]	ok NODE; POLICY 1 is manual, CAPS a mask (1)
- *   unregister | remove		ok
+ *   unregister | remove | lost	ok
+ *   map PAGES				ok: of those that were allocated, one by one
+ *   unmap				ok
  */
 #include <inttypes.h>
 #include <sys/ioctl.h>
@@ -115,6 +117,31 @@ static void do_retire(const char *args)
 		puts("ok");
 }
 
+/* One mapping at a time */
+static void do_map(long pages)
+{
+	static void *map;
+	static size_t size;
+	volatile char *p;
+	size_t i;
+
+	if (map)
+		munmap(map, size);
+	map = NULL;
+	size = pages * sysconf(_SC_PAGESIZE);
+	if (size) {
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (map == MAP_FAILED) {
+			answer(-1);
+			map = NULL;
+			return;
+		}
+		for (p = map, i = 0; i < size; i += sysconf(_SC_PAGESIZE))
+			p[i] = 1;
+	}
+	puts("ok");
+}
+
 static void do_simple(unsigned long cmd, unsigned long arg)
 {
 	if (ioctl(fd, cmd, arg))
@@ -146,6 +173,12 @@ int main(void)
 			do_simple(CDM_TEST_UNREGISTER, atoi(line + 10) ?: 60);
 		else if (!strcmp(line, "remove\n"))
 			do_simple(CDM_TEST_REMOVE, 0);
+		else if (!strcmp(line, "lost\n"))
+			do_simple(CDM_TEST_LOST, 0);
+		else if (!strncmp(line, "map ", 4))
+			do_map(atol(line + 4));
+		else if (!strcmp(line, "unmap\n"))
+			do_map(0);
 		else
 			printf("unknown command %s", line);
 	}

@@ -307,9 +307,99 @@ test_surprise_removal()
 	return $rc
 }
 
+# What a process has mapped of a driver's pages stays the driver's business
+mapped_and_lost()
+{
+	expect alloc "$(tell "alloc $nid 0 4")" "ok 4 0" || return
+	expect map "$(tell "map 4")" ok || return
+	expect lost "$(tell lost)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect "pages of the mapping" "$(used_pages $nid)" 4 || return
+	expect unmap "$(tell unmap)" ok || return
+	expect "pages of the mapping" "$(used_pages $nid)" 0 || return
+	expect remove "$(tell remove)" ok
+}
+test_driver_maps_what_is_lost() { with_device "gives_back=1" mapped_and_lost; }
+
+# Who drains it, and who waits to, gives up for the one who knows that it has gone
+lost_for_all()
+{
+	local answers=/tmp/cdm_lost begun rc=0 device=("$tool_in" "$tool_out" "$tool_pid") hold
+	local writers=()
+
+	start_tool "$here/hold" $nid 64 pin
+	expect hold "$(listen)" "bound 16384" || rc=1
+	hold=$tool_pid
+	use_tool "${device[@]}"
+	write offline "$cdm/state" >$answers.1 &
+	writers+=($!)
+	wait_for "$cdm/state" draining || rc=1
+	write offline "$cdm/state" >$answers.2 &
+	writers+=($!)
+	write online_movable "$cdm/state" >$answers.3 &
+	writers+=($!)
+	sleep 1
+	begun=$SECONDS
+	expect lost "$(tell lost)" ok || rc=1
+	[ $((SECONDS - begun)) -le 20 ] || fail "it took $((SECONDS - begun)) s" || rc=1
+	kill -KILL "$hold"
+	wait "${writers[@]}"
+	expect "the writers' errnos" "$(cat $answers.1 $answers.2 $answers.3)" \
+		"ECANCELED"$'\n'"ENODEV"$'\n'"ENODEV" || rc=1
+	expect "offline a block" "$(write offline "$(blocks_of $nid | head -n 1)/state")" ok || rc=1
+	expect online "$(write online_movable "$cdm/state")" ENODEV || rc=1
+	return $rc
+}
+test_lost_ends_every_drain() { with_device "" lost_for_all; }
+
+# lost_with_swap LIMIT [shared]: a process with memory that was paged out, as far as LIMIT lets
+lost_with_swap()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") rc=0 swapped
+	local limit=$1
+	shift
+
+	swap_on 64M || return
+	echo "$limit" >/sys/block/zram0/mem_limit
+	start_tool "$here/swapped" $nid 8 "$@"
+	expect swapped "$(listen)" ready || rc=1
+	swapped=("$tool_in" "$tool_out" "$tool_pid")
+	used=$(used_pages $nid)
+	use_tool "${device[@]}"
+	expect lost "$(tell lost)" ok || rc=1
+	expect "pages on the device" "$(used_pages $nid)" 0 || rc=1
+	use_tool "${swapped[@]}"
+	answer=$(tell go)
+	[ $# = 0 ] || answer+=" $(listen)"
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	swap_off
+	return $rc
+}
+in_swap()
+{
+	local used answer
+
+	# the parent had it read back; the child never had it anywhere but in swap
+	lost_with_swap 0 shared || return
+	expect "read back" "$used" 2048 || return
+	expect "parent and child" "$answer" "lost 2048 wrong 0 lost 0 wrong 0"
+}
+test_what_is_in_swap_is_not_lost() { with_device "caps=3" in_swap; }
+not_in_swap()
+{
+	local used answer
+
+	lost_with_swap 1M || return
+	[ "$used" -ge 1024 ] || fail "only $used pages were left on the device" || return
+	expect "what was left" "$answer" "lost $used wrong 0"
+}
+test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
+
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
 	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
 	uevents deadline_of_the_caller cancel_a_drain cancel_onlining \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
 	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
-	surprise_removal
+	surprise_removal driver_maps_what_is_lost lost_ends_every_drain \
+	what_is_in_swap_is_not_lost what_did_not_get_to_swap_is_lost
