@@ -8,10 +8,10 @@
  * driver's word or the first offlining until the memory is removed: what goes offline gives
  * its marks to the list, and what comes online gets them back before anybody can allocate.
  *
- * Locking: the list is an xarray, with its own lock. cdm_retire_lock keeps a page's struct
- * page while memory_failure() looks at it: unplugging takes it, too. A retirement adds to it first and then
+ * Locking: the list is an xarray, with its own lock. A retirement adds to it first and then
  * looks whether the page is online, onlining does it the other way round: one of them, or
- * both, sees the page.
+ * both, sees the page. Unplugging takes cdm_retire_lock, so that the struct page stays while
+ * memory_failure() looks at it.
  */
 #define pr_fmt(fmt) "cdm: " fmt
 
@@ -32,6 +32,7 @@
 /* Pfns of bad pages; the values say nothing */
 static DEFINE_XARRAY(cdm_bad_pfns);
 
+/* Of all devices: memory_failure() is serialised as well */
 DEFINE_MUTEX(cdm_retire_lock);
 
 static int cdm_add_bad(unsigned long pfn, gfp_t gfp)
