@@ -186,6 +186,9 @@ static void cdm_lose_visited(struct page *page, unsigned long nr, void *arg)
 	struct folio *folio = page_folio(page);
 	unsigned long *lost = arg;
 
+	/* A bad page that nobody has any more */
+	if (!folio_ref_count(folio))
+		return;
 	/* Whoever migrates it or reads it in is done when the lock can be had */
 	folio_lock(folio);
 	folio_wait_writeback(folio);

@@ -186,11 +186,15 @@ static unsigned long cdm_visit_pfn(unsigned long pfn, cdm_visit_t visit, void *a
 		return 1UL << min_t(unsigned int, buddy_order_unsafe(page), MAX_PAGE_ORDER);
 
 	folio = page_folio(page);
-	if (!folio_try_get(folio))
+	if (!folio_try_get(folio)) {
+		if (PageHWPoison(page))
+			visit(page, 1, arg);
 		return 1;
+	}
 	/* It may have become another one before the reference held it */
 	if (page_folio(page) == folio) {
-		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
+		if (!PageHWPoison(page))
+			nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
 		visit(page, nr, arg);
 	}
 	folio_put(folio);
@@ -199,7 +203,8 @@ static unsigned long cdm_visit_pfn(unsigned long pfn, cdm_visit_t visit, void *a
 
 /*
  * Visit what of a device's memory is online and not free, folio by folio, each with a
- * reference. Takes mem_hotplug_lock, for one at a time: others wait for it.
+ * reference, and bad pages one by one, where nobody has one any more without. Takes
+ * mem_hotplug_lock, for one at a time: others wait for it.
  */
 void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
 		     void *arg)
