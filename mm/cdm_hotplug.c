@@ -174,6 +174,20 @@ int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 EXPORT_SYMBOL_GPL(cdm_node_offline_memory);
 ALLOW_ERROR_INJECTION(cdm_node_offline_memory, ERRNO);
 
+/**
+ * cdm_node_interrupt() - have a task give up offlining a block
+ * @task: a task that is in a MEM_GOING_OFFLINE notifier, or behind it, and stays meanwhile
+ *
+ * As a signal would, but nobody is killed.
+ *
+ * Context: Any.
+ */
+void cdm_node_interrupt(struct task_struct *task)
+{
+	set_notify_signal(task);
+}
+EXPORT_SYMBOL_GPL(cdm_node_interrupt);
+
 /* Offline what is online of @ranges, and unplug all of it; or nothing */
 static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 {

@@ -19,8 +19,7 @@
  * reference goes. What a driver has mapped for user space is the driver's to unmap.
  */
 #include <linux/cdm_node.h>
-#include <linux/memcontrol.h>
-#include <linux/migrate.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
@@ -36,23 +35,6 @@
 /* How often mappings, and pages, are looked for again: a fork may copy one meanwhile */
 #define CDM_LOSE_PASSES 10
 
-/* Take away what maps a page of @folio at @pvmw, and say which page */
-static unsigned long cdm_clear_pte(struct page_vma_mapped_walk *pvmw, struct folio *folio)
-{
-	pte_t pte = ptep_get(pvmw->pte);
-
-	if (!pte_present(pte)) {
-		/* Another device has it for itself (make_device_exclusive_range()) */
-		pte_clear(pvmw->vma->vm_mm, pvmw->address, pvmw->pte);
-		return swp_offset_pfn(pte_to_swp_entry(pte));
-	}
-	flush_cache_page(pvmw->vma, pvmw->address, pte_pfn(pte));
-	pte = ptep_clear_flush(pvmw->vma, pvmw->address, pvmw->pte);
-	if (pte_dirty(pte))
-		folio_mark_dirty(folio);
-	return pte_pfn(pte);
-}
-
 /* Put markers where @folio is mapped in @vma. For rmap_walk(), with the folio locked. */
 static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsigned long address,
 			  void *arg)
@@ -67,13 +49,20 @@ static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsig
 				vma_address_end(&pvmw));
 	mmu_notifier_invalidate_range_start(&range);
 	while (page_vma_mapped_walk(&pvmw)) {
-		unsigned long pfn = cdm_clear_pte(&pvmw, folio);
+		pte_t pte = ptep_get(pvmw.pte);
 
+		/* What a driver has made its device's alone, the driver gives up */
+		if (!pte_present(pte))
+			continue;
+		flush_cache_page(vma, pvmw.address, pte_pfn(pte));
+		pte = ptep_clear_flush(vma, pvmw.address, pvmw.pte);
+		if (pte_dirty(pte))
+			folio_mark_dirty(folio);
 		update_hiwater_rss(vma->vm_mm);
 		set_pte_at(vma->vm_mm, pvmw.address, pvmw.pte,
 			   make_pte_marker(PTE_MARKER_POISONED));
 		dec_mm_counter(vma->vm_mm, mm_counter(folio));
-		folio_remove_rmap_pte(folio, pfn_to_page(pfn), vma);
+		folio_remove_rmap_pte(folio, pfn_to_page(pte_pfn(pte)), vma);
 		if (vma->vm_flags & VM_LOCKED)
 			mlock_drain_local();
 		folio_put(folio);
@@ -84,7 +73,10 @@ static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsig
 
 static bool cdm_lose_anon(struct folio *folio)
 {
-	struct rmap_walk_control rwc = { .rmap_one = cdm_mark_lost };
+	struct rmap_walk_control rwc = {
+		.rmap_one = cdm_mark_lost,
+		.anon_lock = folio_lock_anon_vma_read,
+	};
 	bool was_mapped = folio_mapped(folio);
 	int i;
 
@@ -93,21 +85,50 @@ static bool cdm_lose_anon(struct folio *folio)
 	return was_mapped;
 }
 
-/* Put an empty page where swap-in looks for @folio. If it cannot, @folio says the same. */
+/* A page that is never read in, for a place in swap */
+static struct folio *cdm_empty_folio(swp_entry_t entry)
+{
+	struct folio *folio = folio_alloc(GFP_KERNEL | __GFP_NOFAIL, 0);
+
+	__folio_set_swapbacked(folio);
+	folio_set_swapcache(folio);
+	folio->swap = entry;
+	return folio;
+}
+
+/*
+ * Put empty pages where swap-in looks for @folio. They are on no LRU list, from where they
+ * would be written to swap as if they were what is looked for; and nobody's cgroup pays.
+ */
 static void cdm_replace_in_swapcache(struct folio *folio)
 {
-	struct folio *empty = folio_alloc(GFP_KERNEL | __GFP_NOWARN, folio_order(folio));
+	struct address_space *mapping = swap_address_space(folio->swap);
+	XA_STATE(xas, &mapping->i_pages, swap_cache_index(folio->swap));
+	long i, nr = folio_nr_pages(folio);
+	struct folio *empty, *next;
+	swp_entry_t entry = folio->swap;
+	LIST_HEAD(pages);
 
-	if (!empty)
-		return;
-	__folio_set_locked(empty);
-	if (!folio_migrate_mapping(folio_mapping(folio), empty, folio, 0)) {
-		folio_clear_swapcache(folio);
-		folio->private = NULL;
-		mem_cgroup_migrate(folio, empty);
+	for (i = 0; i < nr; i++, entry.val++) {
+		empty = cdm_empty_folio(entry);
+		list_add_tail(&empty->lru, &pages);
 	}
-	folio_unlock(empty);
-	folio_put(empty);
+
+	/* The reference that each was born with is the swap cache's */
+	xas_lock_irq(&xas);
+	list_for_each_entry_safe(empty, next, &pages, lru) {
+		list_del_init(&empty->lru);
+		xas_store(&xas, empty);
+		xas_next(&xas);
+		__node_stat_mod_folio(empty, NR_FILE_PAGES, 1);
+		__lruvec_stat_mod_folio(empty, NR_SWAPCACHE, 1);
+	}
+	folio_clear_swapcache(folio);
+	folio->private = NULL;
+	__node_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
+	__lruvec_stat_mod_folio(folio, NR_SWAPCACHE, -nr);
+	xas_unlock_irq(&xas);
+	folio_put_refs(folio, nr);
 }
 
 /* For those who have the folio's place in swap, and not the folio itself */
@@ -120,7 +141,6 @@ static bool cdm_lose_swapcache(struct folio *folio)
 		delete_from_swap_cache(folio);
 		return false;
 	}
-	folio_clear_uptodate(folio);
 	cdm_replace_in_swapcache(folio);
 	return true;
 }

@@ -18,6 +18,7 @@
 #include <linux/bitops.h>
 #include <linux/cdm_node.h>
 #include <linux/error-injection.h>
+#include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -91,15 +92,22 @@ EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
 int cdm_node_retire_page(unsigned long pfn)
 {
 	int rc = cdm_add_bad(pfn, GFP_KERNEL);
+	struct page *page;
 
 	if (rc)
 		return rc;
-	/* A free in one piece that did not find it in the list is over after this */
-	synchronize_rcu();
 	guard(mutex)(&cdm_retire_lock);
+	page = pfn_to_online_page(pfn);
+	if (!page)
+		return 0;
+	/*
+	 * A free in one piece that did not find it in the list is over after this, and the
+	 * piece where memory_failure() looks for it.
+	 */
+	synchronize_rcu();
+	drain_all_pages(page_zone(page));
 	/* What it returns is about the users; the page is marked in any case */
-	if (pfn_to_online_page(pfn))
-		memory_failure(pfn, 0);
+	memory_failure(pfn, 0);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Coherent device memory: pages for drivers.
+ * Coherent device memory: pages for drivers, one block of them at a time.
  *
  * Every page that is handed out is counted in its memory block's counter, so that the
  * block's offlining can be refused at once instead of spinning over a page that only the
@@ -13,18 +13,14 @@
 #include <linux/cdm.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
+#include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "cdm_core.h"
-
-/*
- * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
- * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
- * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
- */
-#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
 
 /* The counter of the memory block that a page of the device is in */
 static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
@@ -37,6 +33,28 @@ static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
 	return held + (PFN_PHYS(pfn) - range->start) / memory_block_size_bytes();
 }
 
+/**
+ * cdm_count_held() - note that a driver has got pages, or is about to give them back
+ * @cdm: the device
+ * @pfn: the first page
+ * @nr: how many; less than 0 when they come back
+ *
+ * Context: any, in the read-side critical section in which the pages change hands, or under
+ * mem_hotplug_lock.
+ */
+void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, long nr)
+{
+	unsigned long block = PHYS_PFN(memory_block_size_bytes());
+	unsigned long left = abs(nr), part;
+
+	if (nr > 0)
+		this_cpu_add(*cdm->allocated, nr);
+	for (; left; left -= part, pfn += part) {
+		part = min(left, block - pfn % block);
+		atomic_add(nr > 0 ? part : -part, held_by(cdm, pfn));
+	}
+}
+
 static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
 {
 	struct page *page = NULL;
@@ -44,28 +62,92 @@ static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int or
 	rcu_read_lock();
 	if (cdm_state(cdm) == CDM_ONLINE)
 		page = __alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
-	if (page)
+	if (page) {
 		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
+		this_cpu_add(*cdm->allocated, 1 << order);
+	}
 	rcu_read_unlock();
 	return page;
 }
 
-/* How often mm is asked to free memory, where it was granted to: others take some of it */
+/* A task that is in ops->evict: what it allocates evicts nothing */
+struct cdm_evictor {
+	struct list_head list;
+	const struct task_struct *task;
+};
+
+/* Enter @me, unless the task is among the evictors already */
+static bool begin_evicting(struct cdm_device *cdm, struct cdm_evictor *me)
+{
+	struct cdm_evictor *evictor;
+
+	guard(spinlock)(&cdm->evict_lock);
+	list_for_each_entry(evictor, &cdm->evictors, list)
+		if (evictor->task == me->task)
+			return false;
+	list_add(&me->list, &cdm->evictors);
+	return true;
+}
+
+static void end_evicting(struct cdm_device *cdm, struct cdm_evictor *me)
+{
+	guard(spinlock)(&cdm->evict_lock);
+	list_del(&me->list);
+}
+
+/* Has the driver given anything back? */
+static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags)
+{
+	const struct cdm_ops *ops = cdm->config.ops;
+	struct cdm_evictor me = { .task = current };
+	unsigned long evicted;
+
+	if (!ops || !ops->evict || (flags & CDM_ALLOC_NO_EVICT) || !begin_evicting(cdm, &me))
+		return false;
+	evicted = ops->evict(cdm, nr_pages, cdm->config.ops_data);
+	end_evicting(cdm, &me);
+	atomic_long_add(evicted, &cdm->evicted);
+	return evicted;
+}
+
+/* How often memory is made free: others take some of it */
 #define CDM_ALLOC_ATTEMPTS 3
 
-/* Give what lies idle on the CPUs' lists another chance, then what mm may free */
-static struct page *alloc_harder(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
+/**
+ * cdm_make_room() - get an allocation that found the device full another chance
+ * @cdm: the device
+ * @nr_pages: how much it wants, in one piece
+ * @flags: CDM_ALLOC_*
+ * @attempt: how many there were; what costs less is tried first
+ *
+ * Context: as of the allocation.
+ * Return: whether it makes sense to try again.
+ */
+bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
+		   unsigned int attempt)
 {
-	struct page *page = NULL;
-	int i;
+	if ((flags & CDM_ALLOC_ATOMIC) || cdm_state(cdm) != CDM_ONLINE ||
+	    attempt > CDM_ALLOC_ATTEMPTS)
+		return false;
+	/* What lies idle on the CPUs' lists, what mm may free, what the driver can spare */
+	if (!attempt && cdm_node_drain_pcp(cdm->config.nid))
+		return true;
+	if (nr_pages <= MAX_ORDER_NR_PAGES &&
+	    cdm_node_make_room(cdm->config.nid, get_order(PFN_PHYS(nr_pages))))
+		return true;
+	return evict(cdm, nr_pages, flags);
+}
 
-	if (cdm_node_drain_pcp(cdm->config.nid))
-		page = try_alloc(cdm, gfp, order);
-	for (i = 0; !page && i < CDM_ALLOC_ATTEMPTS; i++) {
-		if (cdm_state(cdm) != CDM_ONLINE || !cdm_node_make_room(cdm->config.nid, order))
+/* Pages of the device, whatever they hold; or NULL */
+static struct page *alloc_on_device(struct cdm_device *cdm, gfp_t gfp, unsigned int order,
+				    unsigned int flags)
+{
+	unsigned int attempt = 0;
+	struct page *page;
+
+	while (!(page = try_alloc(cdm, gfp, order)))
+		if (!cdm_make_room(cdm, 1UL << order, flags, attempt++))
 			break;
-		page = try_alloc(cdm, gfp, order);
-	}
 	return page;
 }
 
@@ -73,21 +155,25 @@ static struct page *alloc_harder(struct cdm_device *cdm, gfp_t gfp, unsigned int
  * cdm_alloc_pages() - allocate pages on a device
  * @cdm: the device
  * @order: 2^order contiguous pages, 0 to MAX_PAGE_ORDER; above 0 a compound page
- * @flags: CDM_ALLOC_ZERO, or the pages have whatever they hold: the device clears
- *	faster, and until then no user may see them. CDM_ALLOC_ATOMIC where the caller
- *	cannot sleep: what lies on other CPUs' free lists is then out of reach.
+ * @flags: CDM_ALLOC_ZERO, or the pages have whatever they hold, and no user may see them
+ *	before they are cleared. CDM_ALLOC_ATOMIC where the caller cannot sleep: what lies on
+ *	other CPUs' free lists is then out of reach, nothing is evicted, and the CPU clears.
+ *	CDM_ALLOC_NO_EVICT, CDM_ALLOC_SPILL.
  *
  * Neither falls back to another node nor wakes the OOM killer. Reclaims and compacts on the
  * device alone, and only where its driver granted %CDM_CAP_RECLAIM or %CDM_CAP_COMPACTION:
  * then the caller must hold no lock that reclaim could want. The calling task's cpuset and
- * memory policy do not matter.
+ * memory policy do not matter. With CDM_ALLOC_SPILL, and only then, it may be system RAM
+ * (cdm_page_is_spilled()), within the device's budget, and also while the device is offline
+ * or drained.
  *
  * Context: Process context, may sleep; any context but NMI with CDM_ALLOC_ATOMIC.
- * Return: pages on the device's node; NULL when it has none left, is not online or is
- * being drained, or when @order is too large.
+ * Return: pages; NULL when the device has none left, is not online or is being drained, when
+ * the budget is used up, or when @order is too large.
  */
 struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
+	bool scrub = cdm_device_scrubs(cdm, flags);
 	gfp_t gfp = CDM_GFP;
 	struct page *page;
 
@@ -95,15 +181,41 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 		return NULL;
 	if (order)
 		gfp |= __GFP_COMP;
-	if (flags & CDM_ALLOC_ZERO)
+	if ((flags & CDM_ALLOC_ZERO) && !scrub)
 		gfp |= __GFP_ZERO;
 
-	page = try_alloc(cdm, gfp, order);
-	if (unlikely(!page) && !(flags & CDM_ALLOC_ATOMIC) && cdm_state(cdm) == CDM_ONLINE)
-		page = alloc_harder(cdm, gfp, order);
+	page = alloc_on_device(cdm, gfp, order, flags);
+	if (page) {
+		if (scrub)
+			cdm_scrub(cdm, page, 1UL << order);
+		return page;
+	}
+	if (flags & CDM_ALLOC_SPILL)
+		page = cdm_spill(cdm, order, flags);
+	if (!page)
+		atomic_long_inc(&cdm->failed);
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
+
+static bool is_on_device(const struct cdm_device *cdm, const struct page *page)
+{
+	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(page_to_pfn(page)));
+}
+
+/**
+ * cdm_page_is_spilled() - is a page that was allocated for a device system RAM?
+ * @cdm: the device
+ * @page: what cdm_alloc_pages() returned
+ *
+ * Context: Any.
+ * Return: true for system RAM, false for the device's memory.
+ */
+bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page)
+{
+	return !is_on_device(cdm, page);
+}
+EXPORT_SYMBOL_GPL(cdm_page_is_spilled);
 
 static bool has_bad_page(struct page *page, unsigned int order)
 {
@@ -118,13 +230,20 @@ static bool has_bad_page(struct page *page, unsigned int order)
  * @page: what cdm_alloc_pages() returned
  * @order: the order that it was called with
  *
- * A page that comes back after cdm_device_remove() has given it up stays lost.
+ * A page that comes back after cdm_device_remove() has given it up stays lost. System RAM
+ * counts for the budget until nobody refers to it any more.
  *
  * Context: Any context that may free pages: not NMI. Does not sleep.
  */
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	atomic_t *held = held_by(cdm, page_to_pfn(page));
+	atomic_t *held;
+
+	if (unlikely(!is_on_device(cdm, page))) {
+		cdm_free_spilled(cdm, page, order);
+		return;
+	}
+	held = held_by(cdm, page_to_pfn(page));
 
 	rcu_read_lock();
 	if (READ_ONCE(cdm->abandoned))

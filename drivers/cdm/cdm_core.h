@@ -11,6 +11,7 @@
 #include <linux/notifier.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 /**
  * enum cdm_state - where a device is in its life; see the drawing in hotplug.c
@@ -49,12 +50,23 @@ enum cdm_state {
  * @lost: and its users have lost it
  * @cancelled: somebody wants the transition to end; set, and together with @transition
  *	reset, under the lock of @wait
+ * @offliner: who is offlining a block; under the lock of @wait
  * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
  * @retire_lock: keeps the memory from being removed while one of its pages is retired.
  *	Inside of @lock.
  * @has_bad_pages: some page is, or has been, bad; never cleared
+ * @allocated: pages handed out since the registration, on each CPU
+ * @failed: allocations that got nothing
+ * @evicted: pages that ops->evict gave back
+ * @spilled: pages of system RAM handed out since the registration
+ * @evict_lock: protects @evictors
+ * @evictors: who is in ops->evict
+ * @spill_used: pages of system RAM that count for the budget
+ * @lingering: those that the driver has given back and somebody else still refers to
+ * @lingering_lock: protects @lingering; taken in any context
+ * @collection: looks whether the last reference has gone
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
  */
@@ -76,11 +88,25 @@ struct cdm_device {
 	bool gone;
 	bool lost;
 	bool cancelled;
+	struct task_struct *offliner;
 	wait_queue_head_t wait;
 	unsigned long online_pages;
 
 	struct mutex retire_lock; /* see above */
 	bool has_bad_pages;
+
+	u64 __percpu *allocated;
+	atomic_long_t failed;
+	atomic_long_t evicted;
+	atomic_long_t spilled;
+
+	spinlock_t evict_lock; /* see above */
+	struct list_head evictors;
+
+	atomic_long_t spill_used;
+	struct list_head lingering;
+	spinlock_t lingering_lock; /* see above */
+	struct delayed_work collection;
 
 	unsigned long nr_blocks;
 	atomic_t held[] __counted_by(nr_blocks);
@@ -101,6 +127,13 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
 
+/*
+ * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
+ * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
+ * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
+ */
+#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
+
 /* config.c */
 int cdm_config_check(struct device *parent, const struct cdm_config *config);
 
@@ -116,12 +149,32 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds);
 
 /* alloc.c */
+void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, long nr);
+bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
+		   unsigned int attempt);
 unsigned long cdm_held_pages(struct cdm_device *cdm);
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages);
 
+/* scrub.c */
+void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
+int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
+	     unsigned long nr_pages);
+bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags);
+
+/* spill.c */
+void cdm_spill_init(struct cdm_device *cdm);
+void cdm_spill_exit(struct cdm_device *cdm);
+struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int flags);
+void cdm_free_spilled(struct cdm_device *cdm, struct page *page, unsigned int order);
+
 /* retire.c */
+unsigned long cdm_retired_pages(const struct cdm_device *cdm);
 extern struct bin_attribute cdm_bad_pages_attr;
+
+/* stats.c */
+extern const struct attribute_group cdm_pages_group, cdm_stats_group;
+extern struct device_attribute cdm_spill_max_attr, cdm_spill_used_attr;
 
 /* sysfs.c */
 int cdm_uevent(const struct device *dev, struct kobj_uevent_env *env);

@@ -12,6 +12,7 @@
 #include <linux/jiffies.h>
 #include <linux/memory.h>
 #include <linux/module.h>
+#include <linux/percpu.h>
 #include <linux/slab.h>
 
 #include "cdm_core.h"
@@ -33,7 +34,9 @@ static void cdm_device_release(struct device *dev)
 {
 	struct cdm_device *cdm = to_cdm_device(dev);
 
+	cdm_spill_exit(cdm);
 	ida_free(&cdm_ida, dev->id);
+	free_percpu(cdm->allocated);
 	kfree(cdm->ranges);
 	kvfree(cdm);
 }
@@ -59,8 +62,10 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 		return ERR_PTR(-ENOMEM);
 	cdm->ranges = kmemdup_array(config->ranges, config->nr_ranges, sizeof(*cdm->ranges),
 				    GFP_KERNEL);
-	id = cdm->ranges ? ida_alloc(&cdm_ida, GFP_KERNEL) : -ENOMEM;
+	cdm->allocated = alloc_percpu(u64);
+	id = cdm->ranges && cdm->allocated ? ida_alloc(&cdm_ida, GFP_KERNEL) : -ENOMEM;
 	if (id < 0) {
+		free_percpu(cdm->allocated);
 		kfree(cdm->ranges);
 		kvfree(cdm);
 		return ERR_PTR(id);
@@ -79,6 +84,9 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	mutex_init(&cdm->lock);
 	mutex_init(&cdm->retire_lock);
 	init_waitqueue_head(&cdm->wait);
+	spin_lock_init(&cdm->evict_lock);
+	INIT_LIST_HEAD(&cdm->evictors);
+	cdm_spill_init(cdm);
 	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
 
 	device_initialize(&cdm->dev);

@@ -55,6 +55,18 @@ static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
 		announce(cdm);
 }
 
+/* From the moment that it has gone until its users know */
+static bool is_being_lost(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost);
+}
+
+static void set_offliner(struct cdm_device *cdm, struct task_struct *task)
+{
+	guard(spinlock_irq)(&cdm->wait.lock);
+	cdm->offliner = task;
+}
+
 /* Refuse to offline a block that holds pages only a driver can give back */
 static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg)
 {
@@ -71,8 +83,8 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 		return NOTIFY_OK;
 	}
 
-	/* Its users are about to lose it, where they stand */
-	if (READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost))
+	/* Its users are about to lose it, where they stand. Nobody uses what is not online yet. */
+	if (is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
 		return notifier_from_errno(-EBUSY);
 
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
@@ -94,11 +106,16 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 
 	switch (action) {
 	case MEM_GOING_OFFLINE:
+		set_offliner(cdm, current);
 		return going_offline(cdm, arg);
+	case MEM_CANCEL_OFFLINE:
+		set_offliner(cdm, NULL);
+		break;
 	case MEM_ONLINE:
 		set_online_pages(cdm, cdm->online_pages + arg->nr_pages);
 		break;
 	case MEM_OFFLINE:
+		set_offliner(cdm, NULL);
 		set_online_pages(cdm, cdm->online_pages - arg->nr_pages);
 		break;
 	}
@@ -398,8 +415,12 @@ void cdm_device_lost(struct cdm_device *cdm)
 	unsigned long lost;
 
 	/* Whoever is at moving pages, or waits for the lock to begin, gives up */
-	WRITE_ONCE(cdm->gone, true);
-	wake_up_all(&cdm->wait);
+	scoped_guard(spinlock_irq, &cdm->wait.lock) {
+		WRITE_ONCE(cdm->gone, true);
+		wake_up_all_locked(&cdm->wait);
+		if (cdm->offliner)
+			cdm_node_interrupt(cdm->offliner);
+	}
 	guard(mutex)(&cdm->lock);
 
 	if (cdm->removed)

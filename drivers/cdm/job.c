@@ -57,10 +57,15 @@ static bool is_finished(struct cdm_job *job)
 	return smp_load_acquire(&job->finished);
 }
 
-/* Has somebody cancelled it, or pulled out the device? Not when that is being cleaned up. */
+/* Has the device been pulled out? Not when that is what is being cleaned up. */
+static bool is_pulled(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->gone) && !cdm->lost;
+}
+
 static bool should_end(const struct cdm_device *cdm)
 {
-	return READ_ONCE(cdm->cancelled) || (READ_ONCE(cdm->gone) && !cdm->lost);
+	return READ_ONCE(cdm->cancelled) || is_pulled(cdm);
 }
 
 /**
@@ -103,8 +108,10 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	/* The thread's last instructions may be a module's that is about to be unloaded */
 	kthread_stop_put(job.task);
 
+	if (job.rc && is_pulled(cdm))
+		return -ECANCELED;
 	if (job.rc != -EINTR)
 		return job.rc;
-	return should_end(cdm) ? -ECANCELED : -ETIMEDOUT;
+	return READ_ONCE(cdm->cancelled) ? -ECANCELED : -ETIMEDOUT;
 }
 ALLOW_ERROR_INJECTION(cdm_run_job, ERRNO);

@@ -47,6 +47,20 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 }
 EXPORT_SYMBOL_GPL(cdm_retire_page);
 
+unsigned long cdm_retired_pages(const struct cdm_device *cdm)
+{
+	unsigned long pfn, end, nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < cdm->nr_ranges; i++) {
+		end = PHYS_PFN(cdm->ranges[i].start + cdm->ranges[i].size);
+		for (pfn = PHYS_PFN(cdm->ranges[i].start);
+		     (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++)
+			nr++;
+	}
+	return nr;
+}
+
 /* An address a line, all lines of one length: the file may be longer than a page */
 #define BAD_PAGE_LINE_LEN 19
 

@@ -190,6 +190,8 @@ static struct attribute *cdm_device_attrs[] = {
 	&dev_attr_state.attr,
 	&dev_attr_fallback.attr,
 	&dev_attr_online_policy.attr,
+	&cdm_spill_max_attr.attr,
+	&cdm_spill_used_attr.attr,
 	NULL
 };
 
@@ -203,58 +205,10 @@ static const struct attribute_group cdm_device_group = {
 	.bin_attrs = cdm_device_bin_attrs,
 };
 
-/* The folder pages_in_use: who keeps the memory from leaving, in pages. Each file counts. */
-static struct cdm_page_count count_pages(struct device *dev)
-{
-	struct cdm_device *cdm = to_cdm_device(dev);
-	struct cdm_page_count count = { };
-
-	guard(mutex)(&cdm->retire_lock);
-	if (!cdm->removed)
-		cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
-	return count;
-}
-
-static ssize_t driver_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", cdm_held_pages(to_cdm_device(dev)));
-}
-static DEVICE_ATTR_RO(driver);
-
-static ssize_t user_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", count_pages(dev).user);
-}
-static DEVICE_ATTR_RO(user);
-
-static ssize_t pinned_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", count_pages(dev).pinned);
-}
-static DEVICE_ATTR_RO(pinned);
-
-static ssize_t bad_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%lu\n", count_pages(dev).bad);
-}
-static DEVICE_ATTR_RO(bad);
-
-static struct attribute *cdm_pages_attrs[] = {
-	&dev_attr_driver.attr,
-	&dev_attr_user.attr,
-	&dev_attr_pinned.attr,
-	&dev_attr_bad.attr,
-	NULL
-};
-
-static const struct attribute_group cdm_pages_group = {
-	.name = "pages_in_use",
-	.attrs = cdm_pages_attrs,
-};
-
 const struct attribute_group *cdm_device_groups[] = {
 	&cdm_device_group,
 	&cdm_pages_group,
+	&cdm_stats_group,
 	NULL
 };
 

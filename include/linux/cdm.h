@@ -8,11 +8,13 @@
 #define _LINUX_CDM_H
 
 #include <linux/cdm_node.h>
+#include <linux/mm.h>
 #include <linux/node.h>
 #include <linux/types.h>
 
 struct cdm_device;
 struct device;
+struct list_head;
 struct page;
 
 /**
@@ -31,10 +33,26 @@ enum cdm_online_policy {
  * @drain: give back what can be given back of the pages that cdm_alloc_pages() returned,
  *	because the memory is to go offline, or has gone. What the driver has mapped for user
  *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
- *	cdm_device_*(), and gets no pages meanwhile.
+ *	cdm_device_*(), and gets no pages of the device meanwhile.
+ * @evict: give pages back, because an allocation of @nr_pages, in one piece, found the device
+ *	full. Called at most three times for an allocation, in its context, with no lock of the
+ *	core held: a caller that holds what it wants passes %CDM_ALLOC_NO_EVICT. What it
+ *	allocates itself evicts nothing. Returns how many pages it gave back.
+ * @scrub: clear @nr_pages from @page on. For whoever asked for cleared pages, before they
+ *	see them. Process context, may sleep. Returns 0, or an error and the CPU does it.
+ * @copy: copy @nr_pages from @from to @to, of which one or both are the device's. Process
+ *	context, may sleep; also when others than the driver move pages. Returns 0, or an
+ *	error and the CPU does it. Must not wait for whoever unregisters the device.
+ *
+ * All are optional.
  */
 struct cdm_ops {
 	void (*drain)(struct cdm_device *cdm, void *data);
+	unsigned long (*evict)(struct cdm_device *cdm, unsigned long nr_pages, void *data);
+	int (*scrub)(struct cdm_device *cdm, struct page *page, unsigned long nr_pages,
+		     void *data);
+	int (*copy)(struct cdm_device *cdm, struct page *to, struct page *from,
+		    unsigned long nr_pages, void *data);
 };
 
 /**
@@ -55,6 +73,8 @@ struct cdm_ops {
  * @near: the node of system RAM that the device is nearest to, where @distance is set
  * @distance: how far that is, between LOCAL_DISTANCE and 255, both excluded; 0 leaves
  *	all distances to firmware
+ * @spill_max: bytes of system RAM that allocations with %CDM_ALLOC_SPILL may have between
+ *	them; 0 for none. The administrator can change it.
  * @access: bandwidth and latency of the memory for the CPUs nearest to it, as HMAT would
  *	say it; all 0 leaves that to firmware, too
  */
@@ -72,12 +92,15 @@ struct cdm_config {
 	unsigned int nr_bad_pages;
 	int near;
 	unsigned int distance;
+	u64 spill_max;
 	struct access_coordinate access;
 };
 
 /* Flags of cdm_alloc_pages() */
-#define CDM_ALLOC_ZERO		BIT(0)	/* the CPU clears the pages */
+#define CDM_ALLOC_ZERO		BIT(0)	/* cleared, by ops->scrub where there is one */
 #define CDM_ALLOC_ATOMIC	BIT(1)	/* the caller cannot sleep */
+#define CDM_ALLOC_NO_EVICT	BIT(2)	/* the caller holds what ops->evict wants */
+#define CDM_ALLOC_SPILL		BIT(3)	/* system RAM will do, as far as the budget goes */
 
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config);
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds);
@@ -98,5 +121,45 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr);
 
 struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags);
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order);
+unsigned long cdm_alloc_pages_bulk(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
+				   struct page **pages);
+unsigned long cdm_alloc_pages_list(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
+				   struct list_head *list);
+void cdm_free_pages_bulk(struct cdm_device *cdm, unsigned long nr, struct page **pages);
+void cdm_free_pages_list(struct cdm_device *cdm, struct list_head *list);
+struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
+			      unsigned int flags);
+void cdm_free_contig(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
+
+bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page);
+struct page *cdm_bring_back(struct cdm_device *cdm, struct page *page, unsigned int order,
+			    unsigned int flags);
+
+/**
+ * cdm_alloc_folio() - cdm_alloc_pages(), as a folio
+ * @cdm: a device
+ * @order: 2^order pages
+ * @flags: CDM_ALLOC_*
+ *
+ * Context: as cdm_alloc_pages().
+ * Return: a folio, or NULL.
+ */
+static inline struct folio *cdm_alloc_folio(struct cdm_device *cdm, unsigned int order,
+					    unsigned int flags)
+{
+	return (struct folio *)cdm_alloc_pages(cdm, order, flags);
+}
+
+/**
+ * cdm_free_folio() - give a folio back
+ * @cdm: the device that it came from
+ * @folio: what cdm_alloc_folio() returned
+ *
+ * Context: as cdm_free_pages().
+ */
+static inline void cdm_free_folio(struct cdm_device *cdm, struct folio *folio)
+{
+	cdm_free_pages(cdm, &folio->page, folio_order(folio));
+}
 
 #endif /* _LINUX_CDM_H */

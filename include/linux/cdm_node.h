@@ -438,6 +438,7 @@ void cdm_node_set_draining(int nid, bool draining);
 void cdm_node_revoke(int nid, unsigned long caps);
 bool cdm_node_make_room(int nid, unsigned int order);
 bool cdm_node_drain_pcp(int nid);
+unsigned long cdm_node_free_pages(int nid);
 void cdm_node_set_distance(int nid, int near, unsigned int distance);
 
 bool cdm_node_range_addressable(u64 start, u64 size);
@@ -445,8 +446,11 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 			const char *name);
 int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr);
 int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr);
+void cdm_node_interrupt(struct task_struct *task);
 int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr);
 
+struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+				   unsigned long nr_pages, gfp_t gfp);
 void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 			  struct cdm_page_count *count);
 unsigned long cdm_node_lose_memory(const struct cdm_range *ranges, unsigned int nr);

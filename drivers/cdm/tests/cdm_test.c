@@ -2,12 +2,15 @@
 /*
  * /dev/cdm_test: lets the selftests allocate and register as a driver would.
  */
+#include <linux/atomic.h>
 #include <linux/bitfield.h>
 #include <linux/cdm.h>
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -31,49 +34,67 @@ struct cdm_test_file {
 	struct xarray pages;
 	struct cdm_device *source;
 	struct cdm_device *registered;
+	struct cdm_ops ops;
+	struct cdm_test_register options;
+	atomic64_t evict_calls;
+	atomic64_t scrubbed;
+	atomic64_t copied;
 };
 
-#define ENTRY_FROM_DEVICE	BIT(0)
-#define ENTRY_ORDER		GENMASK(4, 1)
-#define ENTRY_PFN		GENMASK(62, 5)
+#define ENTRY_HOW		GENMASK(2, 0)
+#define ENTRY_ORDER		GENMASK(6, 3)
+#define ENTRY_PFN		GENMASK(62, 7)
 
-static int keep(struct cdm_test_file *file, struct page *page, bool from_device,
+static int keep(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		unsigned int order)
 {
 	unsigned long entry = FIELD_PREP(ENTRY_PFN, page_to_pfn(page)) |
-			      FIELD_PREP(ENTRY_ORDER, order) | from_device;
+			      FIELD_PREP(ENTRY_ORDER, order) | FIELD_PREP(ENTRY_HOW, how);
 
 	return xa_err(xa_store(&file->pages, page_to_pfn(page), xa_mk_value(entry), GFP_KERNEL));
 }
 
-static void give_back(struct cdm_test_file *file, struct page *page, bool from_device,
+static bool is_drivers(enum cdm_test_how how)
+{
+	return how == CDM_TEST_DRIVER || how >= CDM_TEST_BULK;
+}
+
+static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		      unsigned int order)
 {
-	if (from_device)
+	if (how == CDM_TEST_CONTIG)
+		cdm_free_contig(file->source, page, 1UL << order);
+	else if (is_drivers(how))
 		cdm_free_pages(file->source, page, order);
 	else
 		__free_pages(page, order);
 }
 
-static void free_pages_of(struct cdm_test_file *file)
+/* At most @max blocks; returns how many pages */
+static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max)
 {
-	unsigned long index, entry;
+	unsigned long index, entry, pages = 0;
 	void *value;
 
 	xa_for_each(&file->pages, index, value) {
+		if (!max)
+			break;
 		/* Another one may be at it: whoever erases the entry has the page */
 		value = xa_erase(&file->pages, index);
 		if (!value)
 			continue;
 		entry = xa_to_value(value);
 		give_back(file, pfn_to_page(FIELD_GET(ENTRY_PFN, entry)),
-			  entry & ENTRY_FROM_DEVICE, FIELD_GET(ENTRY_ORDER, entry));
+			  FIELD_GET(ENTRY_HOW, entry), FIELD_GET(ENTRY_ORDER, entry));
+		pages += 1UL << FIELD_GET(ENTRY_ORDER, entry);
+		max--;
 	}
+	return pages;
 }
 
 static void free_all(struct cdm_test_file *file)
 {
-	free_pages_of(file);
+	free_pages_of(file, ULONG_MAX);
 	if (file->source)
 		cdm_device_put(file->source);
 	file->source = NULL;
@@ -95,7 +116,9 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 
 	switch (req->how) {
 	case CDM_TEST_DRIVER:
-		return cdm_alloc_pages(cdm, req->order, req->zero ? CDM_ALLOC_ZERO : 0);
+		return cdm_alloc_pages(cdm, req->order, req->flags);
+	case CDM_TEST_CONTIG:
+		return cdm_alloc_contig(cdm, 1UL << req->order, req->flags);
 	case CDM_TEST_HINT:
 		return alloc_pages_node(req->nid, gfp, req->order);
 	case CDM_TEST_THISNODE:
@@ -106,72 +129,218 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 	return NULL;
 }
 
-static bool starts_with_zero(struct page *page)
+static bool ends_are(struct page *page, char byte)
 {
 	char *p = kmap_local_page(page);
-	bool zero = !*p;
+	bool same = p[0] == byte && p[PAGE_SIZE - 1] == byte;
 
 	kunmap_local(p);
-	return zero;
+	return same;
 }
 
-static unsigned int count_bad(struct page *page, unsigned int order)
-{
-	unsigned int i, bad = 0;
+/* What the next owner must not see, and what must not change meanwhile */
+#define CONTENT 0x5a
 
-	for (i = 0; i < 1U << order; i++)
-		bad += PageHWPoison(page + i);
-	return bad;
+static void mark_page(struct page *page)
+{
+	char *p = kmap_local_page(page);
+
+	p[0] = CONTENT;
+	p[PAGE_SIZE - 1] = CONTENT;
+	kunmap_local(p);
+}
+
+/* Look at a block that was allocated, and mark each page of it as ours */
+static void examine(struct page *page, struct cdm_test_alloc *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1U << req->order; i++, page++) {
+		if (page_to_nid(page) == req->nid)
+			req->on_node++;
+		else
+			req->elsewhere++;
+		if (!ends_are(page, 0))
+			req->not_zero++;
+		req->bad += PageHWPoison(page);
+		mark_page(page);
+	}
+}
+
+/* Keep and examine; false, with the block given back, when there is no memory for that */
+static bool take(struct cdm_test_file *file, struct page *page, struct cdm_test_alloc *req)
+{
+	if (keep(file, page, req->how, req->order)) {
+		give_back(file, page, req->how, req->order);
+		return false;
+	}
+	examine(page, req);
+	cond_resched();
+	return true;
+}
+
+static unsigned long take_one_by_one(struct cdm_test_file *file, struct cdm_device *cdm,
+				     struct cdm_test_alloc *req)
+{
+	struct page *page;
+	u64 i;
+
+	for (i = 0; i < req->count; i++) {
+		page = alloc_one(cdm, req);
+		if (!page || !take(file, page, req))
+			break;
+	}
+	return i;
+}
+
+static unsigned long take_array(struct cdm_test_file *file, struct cdm_device *cdm,
+				struct cdm_test_alloc *req)
+{
+	struct page **pages __free(kvfree) = kvmalloc_array(req->count, sizeof(*pages), GFP_KERNEL);
+	unsigned long nr, i;
+
+	if (!pages)
+		return 0;
+	nr = cdm_alloc_pages_bulk(cdm, req->flags, req->count, pages);
+	for (i = 0; i < nr; i++)
+		if (!take(file, pages[i], req))
+			break;
+	if (i < nr)
+		cdm_free_pages_bulk(cdm, nr - i - 1, pages + i + 1);
+	return i;
+}
+
+static unsigned long take_list(struct cdm_test_file *file, struct cdm_device *cdm,
+			       struct cdm_test_alloc *req)
+{
+	struct page *page, *next;
+	unsigned long i = 0;
+	LIST_HEAD(list);
+
+	cdm_alloc_pages_list(cdm, req->flags, req->count, &list);
+	list_for_each_entry_safe(page, next, &list, lru) {
+		list_del(&page->lru);
+		if (!take(file, page, req))
+			break;
+		i++;
+	}
+	cdm_free_pages_list(cdm, &list);
+	return i;
 }
 
 static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 {
 	struct cdm_device *cdm = NULL;
-	struct page *page;
-	u64 i;
+	unsigned long got;
 
 	if (req->nid < 0 || req->nid >= nr_node_ids || !node_online(req->nid) ||
-	    req->how > CDM_TEST_MOVABLE_HINT)
+	    req->how > CDM_TEST_LAST_HOW)
 		return -EINVAL;
-
-	if (req->how == CDM_TEST_DRIVER) {
+	if (is_drivers(req->how)) {
 		cdm = source_on(file, req->nid);
 		if (!cdm)
 			return -ENODEV;
 	}
+	if (req->how == CDM_TEST_BULK)
+		got = take_array(file, cdm, req);
+	else if (req->how == CDM_TEST_LIST)
+		got = take_list(file, cdm, req);
+	else
+		got = take_one_by_one(file, cdm, req);
+	return got || !req->count ? 0 : -ENOMEM;
+}
 
-	for (i = 0; i < req->count; i++) {
-		page = alloc_one(cdm, req);
-		if (!page)
-			break;
-		if (keep(file, page, cdm, req->order)) {
-			give_back(file, page, cdm, req->order);
-			break;
+static long do_back(struct cdm_test_file *file, struct cdm_test_back *answer)
+{
+	unsigned long index, entry;
+	struct page *page, *back;
+	void *value;
+
+	xa_for_each(&file->pages, index, value) {
+		entry = xa_to_value(value);
+		page = pfn_to_page(FIELD_GET(ENTRY_PFN, entry));
+		if (!is_drivers(FIELD_GET(ENTRY_HOW, entry)) ||
+		    !cdm_page_is_spilled(file->source, page))
+			continue;
+		back = cdm_bring_back(file->source, page, FIELD_GET(ENTRY_ORDER, entry),
+				      CDM_ALLOC_NO_EVICT);
+		if (IS_ERR(back)) {
+			answer->error = PTR_ERR(back);
+			continue;
 		}
-		if (page_to_nid(page) == req->nid)
-			req->on_node += 1 << req->order;
-		else
-			req->elsewhere += 1 << req->order;
-		if (!starts_with_zero(page))
-			req->not_zero++;
-		req->bad += count_bad(page, req->order);
-		cond_resched();
+		xa_erase(&file->pages, index);
+		answer->back += 1UL << FIELD_GET(ENTRY_ORDER, entry);
+		answer->wrong += !ends_are(back, CONTENT);
+		if (keep(file, back, CDM_TEST_DRIVER, FIELD_GET(ENTRY_ORDER, entry)))
+			give_back(file, back, CDM_TEST_DRIVER, FIELD_GET(ENTRY_ORDER, entry));
 	}
+	return 0;
+}
 
-	return i || !req->count ? 0 : -ENOMEM;
+static void do_counts(struct cdm_test_file *file, struct cdm_test_counts *counts)
+{
+	counts->evict_calls = atomic64_read(&file->evict_calls);
+	counts->scrubbed = atomic64_read(&file->scrubbed);
+	counts->copied = atomic64_read(&file->copied);
 }
 
 /* Called by the core within an ioctl of the same file, or of an administrator's write */
 static void drain(struct cdm_device *cdm, void *data)
 {
-	struct cdm_test_file *file = data;
-
-	free_pages_of(file);
+	free_pages_of(data, ULONG_MAX);
 }
 
-static const struct cdm_ops drain_ops = {
-	.drain = drain,
-};
+static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void *data)
+{
+	struct cdm_test_file *file = data;
+	struct page *page;
+
+	atomic64_inc(&file->evict_calls);
+	/* As a driver that wants a page for what it moves: the core does not call it again */
+	page = cdm_alloc_pages(cdm, 0, 0);
+	if (page)
+		cdm_free_pages(cdm, page, 0);
+	return free_pages_of(file, file->options.evicts);
+}
+
+static int scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages, void *data)
+{
+	struct cdm_test_file *file = data;
+
+	if (file->options.scrubs > 1)
+		return -EIO;
+	atomic64_add(nr_pages, &file->scrubbed);
+	while (nr_pages--)
+		clear_highpage(page++);
+	return 0;
+}
+
+static int copy(struct cdm_device *cdm, struct page *to, struct page *from,
+		unsigned long nr_pages, void *data)
+{
+	struct cdm_test_file *file = data;
+
+	if (file->options.copies > 1)
+		return -EIO;
+	atomic64_add(nr_pages, &file->copied);
+	while (nr_pages--)
+		copy_highpage(to++, from++);
+	return 0;
+}
+
+static void choose_ops(struct cdm_test_file *file, const struct cdm_test_register *req)
+{
+	file->options = *req;
+	file->ops = (struct cdm_ops) {
+		.drain = req->gives_back ? drain : NULL,
+		.evict = req->evicts ? evict : NULL,
+		.scrub = req->scrubs ? scrub : NULL,
+		.copy = req->copies ? copy : NULL,
+	};
+	atomic64_set(&file->evict_calls, 0);
+	atomic64_set(&file->scrubbed, 0);
+	atomic64_set(&file->copied, 0);
+}
 
 /* With a reference, or NULL */
 static struct device *parent_of(const struct cdm_test_register *req)
@@ -204,7 +373,8 @@ static long do_register(struct cdm_test_file *file, struct cdm_test_register *re
 			.read_latency = req->latency,
 			.write_latency = req->latency,
 		},
-		.ops = req->gives_back ? &drain_ops : NULL,
+		.spill_max = req->spill_max,
+		.ops = &file->ops,
 		.ops_data = file,
 	};
 	struct cdm_device *cdm;
@@ -216,6 +386,7 @@ static long do_register(struct cdm_test_file *file, struct cdm_test_register *re
 	parent = parent_of(req);
 	if (!parent)
 		return -ENXIO;
+	choose_ops(file, req);
 	cdm = cdm_device_register(parent, &config);
 	put_device(parent);
 	if (IS_ERR(cdm))
@@ -268,6 +439,8 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	union {
 		struct cdm_test_alloc alloc;
 		struct cdm_test_register reg;
+		struct cdm_test_counts counts;
+		struct cdm_test_back back;
 		u64 addr;
 	} req = { };
 	long rc;
@@ -296,6 +469,13 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		break;
 	case CDM_TEST_RETIRE:
 		rc = do_retire(file, req.addr);
+		break;
+	case CDM_TEST_COUNTS:
+		do_counts(file, &req.counts);
+		rc = 0;
+		break;
+	case CDM_TEST_BACK:
+		rc = do_back(file, &req.back);
 		break;
 	case CDM_TEST_LOST:
 		rc = do_lost(file);

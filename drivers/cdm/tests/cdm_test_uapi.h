@@ -14,6 +14,10 @@ enum cdm_test_how {
 	CDM_TEST_HINT,		/* GFP_KERNEL with the node as preferred node */
 	CDM_TEST_THISNODE,	/* GFP_KERNEL | __GFP_THISNODE */
 	CDM_TEST_MOVABLE_HINT,	/* GFP_HIGHUSER_MOVABLE with the node as preferred node */
+	CDM_TEST_BULK,		/* cdm_alloc_pages_bulk(), all of them; order 0 */
+	CDM_TEST_LIST,		/* cdm_alloc_pages_list(), likewise */
+	CDM_TEST_CONTIG,	/* cdm_alloc_contig() */
+	CDM_TEST_LAST_HOW = CDM_TEST_CONTIG,
 };
 
 /*
@@ -24,11 +28,11 @@ struct cdm_test_alloc {
 	__s32 nid;
 	__u32 how;
 	__u32 order;
-	__u32 zero;		/* with CDM_TEST_DRIVER: CDM_ALLOC_ZERO */
+	__u32 flags;		/* CDM_ALLOC_*, where it is the driver's */
 	__u64 count;
 	__u64 on_node;		/* out: pages on nid */
 	__u64 elsewhere;	/* out: pages on other nodes */
-	__u64 not_zero;		/* out: pages that do not start with a zero byte */
+	__u64 not_zero;		/* out: pages with a byte at either end that is not 0 */
 	__u64 bad;		/* out: pages that are marked as having errors */
 };
 
@@ -48,8 +52,25 @@ struct cdm_test_register {
 	__u32 bandwidth;	/* MB/s, to read and to write */
 	__u32 latency;		/* ns */
 	__u32 gives_back;	/* its ops->drain() frees what CDM_TEST_ALLOC took */
-	__u32 unused;
+	__u32 evicts;		/* so does ops->evict(), up to so many blocks a call */
+	__u32 scrubs;		/* 1: ops->scrub() clears; 2: it fails */
+	__u32 copies;		/* 1: ops->copy() copies; 2: it fails */
+	__u64 spill_max;
 	char parent[24];	/* a PCI device whose memory it is; "" for nobody's */
+};
+
+/* What ops were called for since the registration */
+struct cdm_test_counts {
+	__u64 evict_calls;
+	__u64 scrubbed;		/* pages */
+	__u64 copied;		/* pages */
+};
+
+/* cdm_bring_back() of every spilled page that the file holds */
+struct cdm_test_back {
+	__u64 back;		/* pages that are on the device now */
+	__u64 wrong;		/* whose content has changed */
+	__s64 error;		/* why the last one is not */
 };
 
 #define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)
@@ -59,5 +80,7 @@ struct cdm_test_register {
 #define CDM_TEST_REMOVE		_IO('c', 4)	/* cdm_device_remove() */
 #define CDM_TEST_RETIRE		_IOW('c', 5, __u64)	/* cdm_retire_page(), an address */
 #define CDM_TEST_LOST		_IO('c', 6)	/* cdm_device_lost() */
+#define CDM_TEST_COUNTS		_IOR('c', 7, struct cdm_test_counts)
+#define CDM_TEST_BACK		_IOR('c', 8, struct cdm_test_back)
 
 #endif /* _CDM_TEST_UAPI_H */

@@ -4,14 +4,20 @@
  * answers each with a line, "ok ..." or "error ERRNO". What it allocated and registered is
  * given back when it ends.
  *
- *   alloc NODE ORDER COUNT		ok PAGES_ON_NODE PAGES_ELSEWHERE
+ *   alloc NODE ORDER COUNT [KEY=NUMBER]...	ok PAGES_ON_NODE PAGES_ELSEWHERE
+ *	how=4 an array, 5 a list, 6 in one piece; flags= of CDM_ALLOC_*: 1 zero, 2 atomic,
+ *	4 no eviction, 8 spill
  *   free				ok
- *   register START SIZE NODE [POLICY [CAPS]]	ok NODE; POLICY 1 is manual, CAPS a mask (1)
- *   unregister | remove | lost	ok
+ *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
+ *	struct cdm_test_register; caps=1 unless it is said
+ *   unregister [SECONDS] | remove | lost	ok
  *   map PAGES				ok: of those that were allocated, one by one
  *   unmap				ok
+ *   counts				ok evict CALLS scrub PAGES copy PAGES
+ *   back				ok PAGES wrong N ERRNO|all
  */
 #include <inttypes.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 
 #include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
@@ -25,86 +31,154 @@ static void answer(int rc)
 		printf("error %s\n", strerrorname_np(errno));
 }
 
-static void do_alloc(const char *args)
+/* A field of a request that may be set by KEY=NUMBER */
+struct option {
+	const char *key;
+	size_t offset;
+	size_t size;
+};
+
+#define OPTION(type, field) \
+	{ #field, offsetof(struct type, field), sizeof(((struct type *)NULL)->field) }
+
+static const struct option alloc_options[] = {
+	OPTION(cdm_test_alloc, how),
+	OPTION(cdm_test_alloc, flags),
+	{ }
+};
+
+static const struct option register_options[] = {
+	OPTION(cdm_test_register, start2),
+	OPTION(cdm_test_register, size2),
+	OPTION(cdm_test_register, bad_page),
+	OPTION(cdm_test_register, online_policy),
+	OPTION(cdm_test_register, caps),
+	OPTION(cdm_test_register, near),
+	OPTION(cdm_test_register, distance),
+	OPTION(cdm_test_register, bandwidth),
+	OPTION(cdm_test_register, latency),
+	OPTION(cdm_test_register, gives_back),
+	OPTION(cdm_test_register, evicts),
+	OPTION(cdm_test_register, scrubs),
+	OPTION(cdm_test_register, copies),
+	OPTION(cdm_test_register, spill_max),
+	{ }
+};
+
+static bool read_option(const char *text, const struct option *option, void *req)
+{
+	size_t len = strcspn(text, "=");
+	char *end;
+	uint64_t value;
+
+	for (; option->key; option++) {
+		if (strlen(option->key) != len || strncmp(option->key, text, len) || !text[len])
+			continue;
+		value = strtoull(text + len + 1, &end, 0);
+		if (option->size == sizeof(uint32_t))
+			*(uint32_t *)((char *)req + option->offset) = value;
+		else
+			*(uint64_t *)((char *)req + option->offset) = value;
+		return !*end;
+	}
+	return false;
+}
+
+/* What strtok() has not read yet of a line; false, with an answer, for what is no option */
+static bool read_options(const struct option *options, void *req)
+{
+	char *text;
+
+	while ((text = strtok(NULL, "\n "))) {
+		if (!read_option(text, options, req)) {
+			printf("error: unknown option %s\n", text);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The next @nr words as numbers */
+static bool read_numbers(char *args, long long *numbers, int nr)
+{
+	char *word = strtok(args, "\n "), *end;
+
+	for (; nr; nr--, numbers++) {
+		if (!word)
+			return false;
+		*numbers = strtoll(word, &end, 0);
+		if (end == word || *end)
+			return false;
+		if (nr > 1)
+			word = strtok(NULL, "\n ");
+	}
+	return true;
+}
+
+static void do_alloc(char *args)
 {
 	struct cdm_test_alloc req = { .how = CDM_TEST_DRIVER };
-	uint64_t count;
+	long long numbers[3];
 
-	if (sscanf(args, "%d %u %" SCNu64, &req.nid, &req.order, &count) != 3) {
-		puts("error: alloc NODE ORDER COUNT");
+	if (!read_numbers(args, numbers, 3)) {
+		puts("error: alloc NODE ORDER COUNT [KEY=NUMBER]...");
 		return;
 	}
-	req.count = count;
+	req.nid = numbers[0];
+	req.order = numbers[1];
+	req.count = numbers[2];
+	if (!read_options(alloc_options, &req))
+		return;
 	if (ioctl(fd, CDM_TEST_ALLOC, &req))
 		answer(-1);
 	else
-		printf("ok %" PRIu64 " %" PRIu64 "%s\n", (uint64_t)req.on_node,
-		       (uint64_t)req.elsewhere, req.bad ? " and bad ones" : "");
-}
-
-/* KEY=NUMBER of what a registration may say further; false if it is none of them */
-static bool read_option(const char *option, struct cdm_test_register *req)
-{
-	unsigned long long value;
-	char key[16];
-
-	if (sscanf(option, "%15[a-z0-9_]=%lli", key, (long long *)&value) != 2)
-		return false;
-	if (!strcmp(key, "start2"))
-		req->start2 = value;
-	else if (!strcmp(key, "size2"))
-		req->size2 = value;
-	else if (!strcmp(key, "bad_page"))
-		req->bad_page = value;
-	else if (!strcmp(key, "policy"))
-		req->online_policy = value;
-	else if (!strcmp(key, "caps"))
-		req->caps = value;
-	else if (!strcmp(key, "near"))
-		req->near = value;
-	else if (!strcmp(key, "distance"))
-		req->distance = value;
-	else if (!strcmp(key, "bandwidth"))
-		req->bandwidth = value;
-	else if (!strcmp(key, "latency"))
-		req->latency = value;
-	else if (!strcmp(key, "gives_back"))
-		req->gives_back = value;
-	else
-		return false;
-	return true;
+		printf("ok %" PRIu64 " %" PRIu64 "%s%s\n", (uint64_t)req.on_node,
+		       (uint64_t)req.elsewhere, req.bad ? " and bad ones" : "",
+		       req.flags & 1 && req.not_zero ? " not cleared" : "");
 }
 
 static void do_register(char *args)
 {
 	struct cdm_test_register req = { .caps = 1 };
-	char *option = strtok(args, "\n ");
-	long long nid;
-	long long *positional[] = { (long long *)&req.start, (long long *)&req.size, &nid };
-	char *end;
-	int i;
+	long long numbers[3];
 
-	for (i = 0; i < 3; i++, option = strtok(NULL, "\n ")) {
-		end = option;
-		if (option)
-			*positional[i] = strtoll(option, &end, 0);
-		if (end == option || *end) {
-			puts("error: register START SIZE NODE [KEY=NUMBER]...");
-			return;
-		}
+	if (!read_numbers(args, numbers, 3)) {
+		puts("error: register START SIZE NODE [KEY=NUMBER]...");
+		return;
 	}
-	req.nid = nid;
+	req.start = numbers[0];
+	req.size = numbers[1];
+	req.nid = numbers[2];
+	if (!read_options(register_options, &req))
+		return;
 	snprintf(req.parent, sizeof(req.parent), "%s", getenv("CDM_TEST_PARENT") ?: "");
-	for (; option; option = strtok(NULL, "\n ")) {
-		if (!read_option(option, &req)) {
-			printf("error: unknown option %s\n", option);
-			return;
-		}
-	}
 	if (ioctl(fd, CDM_TEST_REGISTER, &req))
 		answer(-1);
 	else
 		printf("ok %d\n", req.nid);
+}
+
+static void do_counts(void)
+{
+	struct cdm_test_counts counts;
+
+	if (ioctl(fd, CDM_TEST_COUNTS, &counts))
+		answer(-1);
+	else
+		printf("ok evict %" PRIu64 " scrub %" PRIu64 " copy %" PRIu64 "\n",
+		       (uint64_t)counts.evict_calls, (uint64_t)counts.scrubbed,
+		       (uint64_t)counts.copied);
+}
+
+static void do_back(void)
+{
+	struct cdm_test_back back;
+
+	if (ioctl(fd, CDM_TEST_BACK, &back))
+		answer(-1);
+	else
+		printf("ok %" PRIu64 " wrong %" PRIu64 " %s\n", (uint64_t)back.back,
+		       (uint64_t)back.wrong, back.error ? strerrorname_np(-back.error) : "all");
 }
 
 static void do_retire(const char *args)
@@ -173,6 +247,10 @@ int main(void)
 			do_simple(CDM_TEST_UNREGISTER, atoi(line + 10) ?: 60);
 		else if (!strcmp(line, "remove\n"))
 			do_simple(CDM_TEST_REMOVE, 0);
+		else if (!strcmp(line, "counts\n"))
+			do_counts();
+		else if (!strcmp(line, "back\n"))
+			do_back();
 		else if (!strcmp(line, "lost\n"))
 			do_simple(CDM_TEST_LOST, 0);
 		else if (!strncmp(line, "map ", 4))

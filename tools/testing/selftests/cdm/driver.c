@@ -133,7 +133,7 @@ TEST_F(driver, order_beyond_the_largest)
 
 TEST_F(driver, zeroes_on_request)
 {
-	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .zero = 1,
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .flags = 1,
 				      .count = 4096 };
 
 	ASSERT_EQ(allocate(self->fd, &req), 0);

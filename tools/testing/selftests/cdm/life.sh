@@ -261,7 +261,7 @@ state_follows()
 	expect online "$(write online_movable "$cdm/state")" ok || return
 	expect "that block" "$(cat "$one")" online
 }
-test_state_follows_other_tools() { with_device policy=1 state_follows; }
+test_state_follows_other_tools() { with_device online_policy=1 state_follows; }
 
 # Power would be cut, and the memory's content with it
 no_suspend()

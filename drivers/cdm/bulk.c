@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: many pages for drivers at once, in arrays and lists, or in one
+ * piece that is larger than what the page allocator has.
+ */
+#include <linux/cdm.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/string.h>
+
+#include "cdm_core.h"
+
+/* Pages that are allocated in one read-side critical section of RCU */
+#define BULK_CHUNK 256UL
+
+/* Note that a driver has got these, a run of neighbours at a time */
+static void count_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
+{
+	unsigned long i, first = 0;
+
+	for (i = 1; i <= nr; i++) {
+		if (i < nr && page_to_pfn(pages[i]) == page_to_pfn(pages[i - 1]) + 1)
+			continue;
+		cdm_count_held(cdm, page_to_pfn(pages[first]), i - first);
+		first = i;
+	}
+}
+
+static unsigned long try_alloc_bulk(struct cdm_device *cdm, gfp_t gfp, unsigned long nr,
+				    struct page **pages)
+{
+	unsigned long got = 0;
+
+	rcu_read_lock();
+	if (cdm_state(cdm) == CDM_ONLINE)
+		got = __alloc_pages_bulk(gfp, cdm->config.nid, &cdm->nodes, nr, NULL, pages);
+	if (got)
+		count_pages(cdm, got, pages);
+	rcu_read_unlock();
+	return got;
+}
+
+/**
+ * cdm_alloc_pages_bulk() - allocate many single pages on a device
+ * @cdm: the device
+ * @flags: as for cdm_alloc_pages()
+ * @nr: how many
+ * @pages: where to put them; what it held is overwritten
+ *
+ * Context: as cdm_alloc_pages().
+ * Return: how many pages there are in @pages, from its start; fewer than @nr when no more
+ * can be had.
+ */
+unsigned long cdm_alloc_pages_bulk(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
+				   struct page **pages)
+{
+	bool scrub = cdm_device_scrubs(cdm, flags);
+	gfp_t gfp = CDM_GFP | (flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0);
+	unsigned long done = 0, got, i;
+
+	/* The page allocator fills what is empty */
+	memset_p((void **)pages, NULL, nr);
+	while (done < nr) {
+		got = try_alloc_bulk(cdm, gfp, min(nr - done, BULK_CHUNK), pages + done);
+		for (i = done; scrub && i < done + got; i++)
+			cdm_scrub(cdm, pages[i], 1);
+		if (!got) {
+			/* For one page, all that can be done for it */
+			pages[done] = cdm_alloc_pages(cdm, 0, flags);
+			if (!pages[done])
+				break;
+			got = 1;
+		}
+		done += got;
+	}
+	return done;
+}
+EXPORT_SYMBOL_GPL(cdm_alloc_pages_bulk);
+
+/**
+ * cdm_alloc_pages_list() - allocate many single pages on a device, as a list
+ * @cdm: the device
+ * @flags: as for cdm_alloc_pages()
+ * @nr: how many
+ * @list: where to add them, by page->lru
+ *
+ * Context: as cdm_alloc_pages().
+ * Return: how many pages were added; fewer than @nr when no more can be had.
+ */
+unsigned long cdm_alloc_pages_list(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
+				   struct list_head *list)
+{
+	struct page *pages[32];
+	unsigned long done = 0, part, got, i;
+
+	do {
+		part = min(nr - done, ARRAY_SIZE(pages));
+		got = cdm_alloc_pages_bulk(cdm, flags, part, pages);
+		for (i = 0; i < got; i++)
+			list_add_tail(&pages[i]->lru, list);
+		done += got;
+	} while (got == part && done < nr);
+	return done;
+}
+EXPORT_SYMBOL_GPL(cdm_alloc_pages_list);
+
+/**
+ * cdm_free_pages_bulk() - give many single pages back
+ * @cdm: the device
+ * @nr: how many
+ * @pages: what cdm_alloc_pages_bulk() filled
+ *
+ * Context: as cdm_free_pages().
+ */
+void cdm_free_pages_bulk(struct cdm_device *cdm, unsigned long nr, struct page **pages)
+{
+	while (nr--)
+		cdm_free_pages(cdm, *pages++, 0);
+}
+EXPORT_SYMBOL_GPL(cdm_free_pages_bulk);
+
+/**
+ * cdm_free_pages_list() - give a list of single pages back
+ * @cdm: the device
+ * @list: what cdm_alloc_pages_list() added to; empty when it returns
+ *
+ * Context: as cdm_free_pages().
+ */
+void cdm_free_pages_list(struct cdm_device *cdm, struct list_head *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		list_del(&page->lru);
+		cdm_free_pages(cdm, page, 0);
+	}
+}
+EXPORT_SYMBOL_GPL(cdm_free_pages_list);
+
+/* Under mem_hotplug_lock no block goes offline between the look at the state and the count */
+static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned long nr_pages)
+{
+	struct page *page = NULL;
+
+	get_online_mems();
+	if (cdm_state(cdm) == CDM_ONLINE)
+		page = cdm_node_alloc_contig(cdm->ranges, cdm->nr_ranges, nr_pages, gfp);
+	if (page)
+		cdm_count_held(cdm, page_to_pfn(page), nr_pages);
+	put_online_mems();
+	return page;
+}
+
+/**
+ * cdm_alloc_contig() - allocate pages in one piece, of any size
+ * @cdm: the device
+ * @nr_pages: how many; aligned to the largest block of the page allocator (4 MiB on most
+ *	machines), or to 2^MAX_PAGE_ORDER pages
+ * @flags: CDM_ALLOC_ZERO, CDM_ALLOC_NO_EVICT
+ *
+ * For what is larger than cdm_alloc_pages() gives: it looks at all of the memory, and takes
+ * a moment. Nobody's pages are moved for it. The pages are single ones, not a compound page.
+ *
+ * Context: Process context, may sleep. Takes mem_hotplug_lock.
+ * Return: the first page; NULL when there is no free piece of that size, when @nr_pages is
+ * 0, or when the device is not online.
+ */
+struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
+			      unsigned int flags)
+{
+	bool scrub = cdm_device_scrubs(cdm, flags);
+	gfp_t gfp = flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0;
+	unsigned int attempt = 0;
+	struct page *page;
+
+	if (!nr_pages || nr_pages > PHYS_PFN(cdm->size))
+		return NULL;
+	while (!(page = try_alloc_contig(cdm, gfp, nr_pages)))
+		if (!cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++))
+			break;
+	if (!page)
+		atomic_long_inc(&cdm->failed);
+	else if (scrub)
+		cdm_scrub(cdm, page, nr_pages);
+	return page;
+}
+EXPORT_SYMBOL_GPL(cdm_alloc_contig);
+
+/**
+ * cdm_free_contig() - give back what cdm_alloc_contig() returned
+ * @cdm: the device
+ * @page: the first page
+ * @nr_pages: how many
+ *
+ * Context: Process context.
+ */
+void cdm_free_contig(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
+{
+	for (; nr_pages; nr_pages--, page++) {
+		cdm_free_pages(cdm, page, 0);
+		cond_resched();
+	}
+}
+EXPORT_SYMBOL_GPL(cdm_free_contig);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: what a driver's allocations want of the page allocator beside
+ * pages: more of what is free, and pieces larger than its own.
+ *
+ * For such a piece alloc_contig_range() takes a range, and moves away what is in it. What is
+ * on a device is there because somebody named it, so only ranges that are free are taken.
+ */
+#include <linux/cdm_node.h>
+#include <linux/gfp.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/vmstat.h>
+
+#include "internal.h"
+
+/**
+ * cdm_node_make_room() - let mm free memory of a node, as far as it may
+ * @nid: a tagged node
+ * @order: 2^order contiguous pages are wanted, 0 to MAX_PAGE_ORDER
+ *
+ * Reclaims and compacts by what the node was granted; never another node, and without the
+ * OOM killer.
+ *
+ * Context: Process context, may sleep, not within reclaim of its own.
+ * Return: whether there was that much free at a moment; it may be somebody else's by now.
+ */
+bool cdm_node_make_room(int nid, unsigned int order)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN;
+	nodemask_t nodes = nodemask_of_node(nid);
+	struct page *page;
+
+	if (!cdm_node_may(nid, CDM_CAP_RECLAIM) && !cdm_node_may(nid, CDM_CAP_COMPACTION))
+		return false;
+	/* Without compaction, more reclaim makes no larger blocks */
+	gfp |= cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
+	page = __alloc_pages(gfp, order, nid, &nodes);
+	if (page)
+		__free_pages(page, order);
+	return page;
+}
+EXPORT_SYMBOL_GPL(cdm_node_make_room);
+
+/* Free pages on the CPUs' lists, which go away with the zone's last page */
+static unsigned long cdm_pcp_pages(struct zone *zone)
+{
+	unsigned long pages = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		pages += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	return pages;
+}
+
+/**
+ * cdm_node_drain_pcp() - give free pages on per-CPU lists back to the buddy allocator
+ * @nid: a tagged node
+ *
+ * The lists may hold an eighth of the node, on CPUs that will not ask for it.
+ *
+ * Context: Process context. Takes mem_hotplug_lock.
+ * Return: false when there were none.
+ */
+bool cdm_node_drain_pcp(int nid)
+{
+	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+	bool any;
+
+	get_online_mems();
+	any = cdm_pcp_pages(zone);
+	if (any)
+		drain_all_pages(zone);
+	put_online_mems();
+	return any;
+}
+EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
+
+/**
+ * cdm_node_free_pages() - how much of a node is free
+ * @nid: a tagged node
+ *
+ * Context: Any.
+ * Return: pages, of which the last few that each CPU took or gave may be missing.
+ */
+unsigned long cdm_node_free_pages(int nid)
+{
+	return sum_zone_node_page_state(nid, NR_FREE_PAGES);
+}
+EXPORT_SYMBOL_GPL(cdm_node_free_pages);
+
+/* One at a time: two that find the same range would keep each other from it */
+static DEFINE_MUTEX(cdm_contig_lock);
+
+/* How much from @pfn on is one free block, online; 0 for none. A snapshot. */
+static unsigned long free_block(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	return page && PageBuddy(page) ? 1UL << buddy_order_unsafe(page) : 0;
+}
+
+/* Where from @pfn on @nr_pages are free, aligned; @end if nowhere before it */
+static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned long nr_pages)
+{
+	unsigned long first = ALIGN(pfn, MAX_ORDER_NR_PAGES), part;
+
+	for (pfn = first; pfn < end && pfn - first < nr_pages; cond_resched()) {
+		part = min(free_block(pfn), MAX_ORDER_NR_PAGES);
+		if (part)
+			pfn += part;
+		else
+			first = pfn = ALIGN(pfn + 1, MAX_ORDER_NR_PAGES);
+	}
+	return first + nr_pages <= end ? first : end;
+}
+
+static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pages, gfp_t gfp)
+{
+	unsigned long pfn = PHYS_PFN(range->start), end = PHYS_PFN(range->start + range->size);
+
+	/* Somebody may take a page of what was free: then the next one */
+	for (; (pfn = find_free(pfn, end, nr_pages)) < end; pfn += MAX_ORDER_NR_PAGES)
+		if (!alloc_contig_range(pfn, pfn + nr_pages, MIGRATE_MOVABLE,
+					GFP_KERNEL | __GFP_NOWARN | gfp))
+			return pfn_to_page(pfn);
+	return NULL;
+}
+
+/**
+ * cdm_node_alloc_contig() - allocate a piece of a device's memory that is free
+ * @ranges: the memory
+ * @nr: how many ranges
+ * @nr_pages: how many pages, not 0
+ * @gfp: __GFP_ZERO or 0
+ *
+ * Context: Process context, under mem_hotplug_lock. Sleeps.
+ * Return: the first of @nr_pages single pages, aligned to MAX_ORDER_NR_PAGES; NULL when no
+ * such range is free.
+ */
+struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+				   unsigned long nr_pages, gfp_t gfp)
+{
+	struct page *page = NULL;
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_CONTIG_ALLOC))
+		return NULL;
+	guard(mutex)(&cdm_contig_lock);
+	for (i = 0; !page && i < nr; i++)
+		page = alloc_in(&ranges[i], nr_pages, gfp);
+	return page;
+}
+EXPORT_SYMBOL_GPL(cdm_node_alloc_contig);

@@ -1,0 +1,310 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What a driver can ask for beside single blocks, what is done when the device is full, and
+# how much of system RAM it may have then.
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
+
+# The device's pages, and the reserve that the kernel keeps of them: "min" in zoneinfo
+pages=$((device_blocks * block / $(getconf PAGESIZE)))
+
+stat() { cat "$cdm/stats/$1"; }
+
+after_device()
+{
+	expect has_cdm "$(cat $nodes/has_cdm)" ""
+}
+
+# fill [KEY=NUMBER]: take all of the device; what the CPUs know of free pages lags behind
+fill()
+{
+	local in_vain=0
+
+	while [ $in_vain -lt 3 ]; do
+		case $(tell "alloc $nid 0 $((2 * pages)) flags=4 ${1-how=4}") in
+		"error ENOMEM") in_vain=$((in_vain + 1)) ;;
+		ok\ *\ 0) in_vain=0 ;;
+		*) fail "not filled" || return ;;
+		esac
+	done
+}
+
+# ways HOW: pages by the thousand, cleared or not, and as many as there are
+ways()
+{
+	local held
+
+	expect alloc "$(tell "alloc $nid 0 5000 how=$1")" "ok 5000 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 5000 || return
+	expect allocated "$(stat allocated)" 5000 || return
+	# they were written to; the next ones to have them see nothing of it
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect cleared "$(tell "alloc $nid 0 5000 how=$1 flags=1")" "ok 5000 0" || return
+	expect free "$(tell free)" ok || return
+	fill "how=$1" || return
+	held=$(cat "$cdm/pages_in_use/driver")
+	[ "$held" -ge $((pages - 1536)) ] || fail "no more than $held" || return
+	expect "used" "$(used_pages $nid)" "$held" || return
+	[ "$(stat failed)" -ge 1 ] || fail "no failure is counted" || return
+	expect free "$(tell free)" ok || return
+	expect "free pages" "$(used_pages $nid)" 0
+}
+test_array() { with_device "" ways 4; }
+test_list() { with_device "" ways 5; }
+
+# In one piece, larger than the page allocator's blocks: 128 MiB is a whole memory block
+one_piece()
+{
+	expect "64 MiB" "$(tell "alloc $nid 14 1 how=6")" "ok 16384 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 16384 || return
+	expect "cleared" "$(tell "alloc $nid 12 4 how=6 flags=1")" "ok 16384 0" || return
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect "128 MiB, over the blocks' border" "$(tell "alloc $nid 15 1 how=6")" "ok 32768 0" ||
+		return
+	expect "offline" "$(write offline "$cdm/state")" EBUSY || return
+	expect free "$(tell free)" ok || return
+	expect "offline" "$(write offline "$cdm/state")" ok || return
+	expect "offline device" "$(tell "alloc $nid 12 1 how=6")" "error ENOMEM"
+}
+test_one_piece() { with_device "" one_piece; }
+
+# A process's pages are not moved for it: there is no piece that is free
+piece_of_the_rest()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold rc=0
+
+	start_tool "$here/hold" $nid 8
+	expect hold "$(listen)" "bound 2048" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	expect "all of it" "$(tell "alloc $nid 15 1 how=6")" "error ENOMEM" || rc=1
+	expect "small enough" "$(tell "alloc $nid 11 1 how=6")" "ok 2048 0" || rc=1
+	use_tool "${hold[@]}"
+	[[ $(tell go) =~ ^kept\ 2048\ wrong\ 0\  ]] || fail "the process's pages were moved" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_piece_of_what_is_free() { device_blocks=1 with_device "" piece_of_the_rest; }
+
+scrubbed()
+{
+	expect "not asked for" "$(tell "alloc $nid 0 10")" "ok 10 0" || return
+	expect counts "$(tell counts)" "ok evict 0 scrub 0 copy 0" || return
+	expect free "$(tell free)" ok || return
+	expect "by itself" "$(tell "alloc $nid 3 10 flags=1")" "ok 80 0" || return
+	expect "an array" "$(tell "alloc $nid 0 1000 how=4 flags=1")" "ok 1000 0" || return
+	expect "one piece" "$(tell "alloc $nid 11 1 how=6 flags=1")" "ok 2048 0" || return
+	expect counts "$(tell counts)" "ok evict 0 scrub 3128 copy 0" || return
+	# where nobody may sleep, the CPU does it
+	expect "atomic" "$(tell "alloc $nid 0 10 flags=3")" "ok 10 0" || return
+	expect counts "$(tell counts)" "ok evict 0 scrub 3128 copy 0"
+}
+test_scrub() { with_device "scrubs=1" scrubbed; }
+scrub_fails()
+{
+	expect alloc "$(tell "alloc $nid 0 5000")" "ok 5000 0" || return
+	expect free "$(tell free)" ok || return
+	expect "the CPU clears" "$(tell "alloc $nid 0 5000 flags=1")" "ok 5000 0"
+}
+test_scrub_that_fails() { with_device "scrubs=2" scrub_fails; }
+
+# The driver makes room, 512 pages at a time, and then there is
+evicted()
+{
+	local answer calls
+
+	answer=$(tell "alloc $nid 9 $((pages / 512 + 8))")
+	expect "more than there is" "$answer" "ok $((pages + 4096)) 0" || return
+	answer=$(tell counts)
+	[[ $answer =~ ^ok\ evict\ ([0-9]+)\  ]] || fail "$answer" || return
+	calls=${BASH_REMATCH[1]}
+	[ "$calls" -ge 8 ] && [ "$calls" -le 32 ] || fail "$calls calls" || return
+	[ "$(stat evicted)" -ge 4096 ] || fail "evicted: $(stat evicted)" || return
+	[ "$(cat "$cdm/pages_in_use/driver")" -le $pages ] || fail "more than there is" || return
+	# nobody is asked who must not be
+	expect "without" "$(tell "alloc $nid 9 512 flags=4")" "error ENOMEM" || return
+	expect "atomic" "$(tell "alloc $nid 9 1 flags=2")" "error ENOMEM" || return
+	expect counts "$(tell counts)" "$answer"
+}
+test_evict() { with_device "evicts=1" evicted; }
+
+# A driver that gives nothing is asked three times for an allocation, and no more
+evict_in_vain()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	[[ $(tell "alloc $nid 10 $pages") =~ ^ok\ [0-9]+\ 0$ ]] || fail "not full" || rc=1
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	expect alloc "$(tell "alloc $nid 10 1")" "error ENOMEM" || rc=1
+	answer=$(tell counts)
+	[[ $answer =~ ^ok\ evict\ ([0-9]+)\  ]] || fail "$answer" || rc=1
+	[ "${BASH_REMATCH[1]}" -le 6 ] || fail "$answer" || rc=1
+	use_tool "${other[@]}"
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_evict_in_vain() { with_device "evicts=1" evict_in_vain; }
+
+# One piece of 64 MiB where blocks are in the way: they are evicted until there is
+evict_for_a_piece()
+{
+	expect fill "$(tell "alloc $nid 10 $((pages / 1024))")" "ok $pages 0" ||
+		[[ $(cat "$cdm/pages_in_use/driver") -gt $((pages - 4096)) ]] || return
+	expect piece "$(tell "alloc $nid 14 1 how=6")" "ok 16384 0"
+}
+test_evict_for_a_piece() { with_device "evicts=16" evict_for_a_piece; }
+
+# no_more: not a page of the device can be had. As when it is full; but then the last pages
+# come and go with what each CPU knows of them.
+no_more()
+{
+	expect offline "$(write offline "$cdm/state")" ok
+}
+
+# Not a page of RAM without a budget, and none beyond it, whichever call asks for it
+budget()
+{
+	local how
+
+	expect "no budget" "$(cat "$cdm/spill_max")" 0 || return
+	no_more || return
+	for how in 0 4 5; do
+		expect "how=$how" "$(tell "alloc $nid 0 100 how=$how flags=8")" "error ENOMEM" ||
+			return
+	done
+	echo $((100 * 4096)) >"$cdm/spill_max"
+	expect "without the flag" "$(tell "alloc $nid 0 1")" "error ENOMEM" || return
+	expect "one piece" "$(tell "alloc $nid 12 1 how=6 flags=8")" "error ENOMEM" || return
+	expect "too large" "$(tell "alloc $nid 7 1 flags=8")" "error ENOMEM" || return
+	expect "a block" "$(tell "alloc $nid 5 1 flags=8")" "ok 0 32" || return
+	expect "an array" "$(tell "alloc $nid 0 50 how=4 flags=9")" "ok 0 50" || return
+	expect "the rest" "$(tell "alloc $nid 0 50 how=5 flags=8")" "ok 0 18" || return
+	expect "atomic" "$(tell "alloc $nid 0 1 flags=10")" "error ENOMEM" || return
+	expect "used" "$(cat "$cdm/spill_used")" $((100 * 4096)) || return
+	expect "spilled" "$(stat spilled)" 100 || return
+	# the device is full: nothing comes back; and who has less than before keeps what it has
+	expect back "$(tell back)" "ok 0 wrong 0 ENOMEM" || return
+	echo 0 >"$cdm/spill_max"
+	expect "used" "$(cat "$cdm/spill_used")" $((100 * 4096)) || return
+	expect "more" "$(tell "alloc $nid 0 1 flags=8")" "error ENOMEM" || return
+	expect free "$(tell free)" ok || return
+	expect "used" "$(cat "$cdm/spill_used")" 0 || return
+	expect "held" "$(cat "$cdm/pages_in_use/driver")" 0
+}
+test_budget() { with_device "" budget; }
+
+# A share is free when the last reference has gone, not when the driver says so
+last_reference()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+
+	no_more || return
+	start_tool "$here/cdm_test_ctl"
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	expect spill "$(tell "alloc $nid 0 4 flags=8")" "ok 0 4" || rc=1
+	expect map "$(tell "map 4")" ok || rc=1
+	expect back "$(tell back)" "ok 0 wrong 0 EBUSY" || rc=1
+	expect free "$(tell free)" ok || rc=1
+	sleep 3
+	expect "used while mapped" "$(cat "$cdm/spill_used")" $((4 * 4096)) || rc=1
+	expect "the same share again" "$(tell "alloc $nid 0 1 flags=8")" "error ENOMEM" || rc=1
+	expect unmap "$(tell unmap)" ok || rc=1
+	# at once for who needs it
+	expect "then" "$(tell "alloc $nid 0 1 flags=8")" "ok 0 1" || rc=1
+	expect "used" "$(cat "$cdm/spill_used")" 4096 || rc=1
+	# and by itself
+	expect map "$(tell "map 1")" ok || rc=1
+	expect free "$(tell free)" ok || rc=1
+	expect unmap "$(tell unmap)" ok || rc=1
+	sleep 3
+	expect "used in the end" "$(cat "$cdm/spill_used")" 0 || rc=1
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_last_reference() { with_device "spill_max=$((4 * 4096))" last_reference; }
+
+# Many at once: all of the budget, and not a page more
+exact()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") i sum=0 tools=() rc=0
+
+	no_more || return
+	for i in 1 2 3 4; do
+		start_tool "$here/cdm_test_ctl"
+		tools+=("$tool_in $tool_out $tool_pid")
+	done
+	for i in "${tools[@]}"; do
+		# shellcheck disable=SC2086
+		use_tool $i
+		echo "alloc $nid 0 1000 flags=8" >&"$tool_in"
+	done
+	for i in "${tools[@]}"; do
+		# shellcheck disable=SC2086
+		use_tool $i
+		[[ $(listen) =~ ^ok\ 0\ ([0-9]+)$ ]] && sum=$((sum + BASH_REMATCH[1]))
+	done
+	expect "together" $sum 1777 || rc=1
+	expect "used" "$(cat "$cdm/spill_used")" $((1777 * 4096)) || rc=1
+	# the last one first: those that were started later hold the others' pipes, too
+	for i in 3 2 1 0; do
+		# shellcheck disable=SC2086
+		use_tool ${tools[i]}
+		stop_tool || rc=1
+	done
+	expect "used" "$(cat "$cdm/spill_used")" 0 || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_budget_is_exact() { with_device "spill_max=$((1777 * 4096))" exact; }
+
+# With their content; by the device's own copy where it has one
+brought_back()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	fill || rc=1
+	use_tool "${device[@]}"
+	expect spill "$(tell "alloc $nid 2 25 flags=8")" "ok 0 100" || rc=1
+	use_tool "${other[@]}"
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	expect back "$(tell back)" "ok 100 wrong 0 all" || rc=1
+	expect used "$(cat "$cdm/spill_used")" 0 || rc=1
+	expect held "$(cat "$cdm/pages_in_use/driver")" 100 || rc=1
+	expect counts "$(tell counts)" "ok evict 0 scrub 0 copy $1" || rc=1
+	return $rc
+}
+test_brought_back() { with_device "spill_max=$((100 * 4096))" brought_back 0; }
+test_brought_back_by_the_device()
+{
+	with_device "spill_max=$((100 * 4096)) copies=1" brought_back 100
+}
+test_brought_back_when_that_fails()
+{
+	with_device "spill_max=$((100 * 4096)) copies=2" brought_back 0
+}
+
+# Where the driver's pages have to go when the device goes offline
+spill_offline()
+{
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect spill "$(tell "alloc $nid 0 10 flags=8")" "ok 0 10" || return
+	expect "no number" "$(write many "$cdm/spill_max")" EINVAL || return
+	expect "no number" "$(write -1 "$cdm/spill_max")" EINVAL || return
+	expect spill_max "$(cat "$cdm/spill_max")" $((10 * 4096))
+}
+test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
+
+run_tests array list one_piece piece_of_what_is_free scrub scrub_that_fails evict \
+	evict_in_vain evict_for_a_piece budget last_reference \
+	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \
+	spill_while_offline
