@@ -204,6 +204,7 @@ int cdm_node_untag(int nid)
 	for (cap = 0; cap < CDM_NR_CAPS; cap++)
 		node_clear(nid, cdm_cap_map[cap]);
 	node_clear(nid, cdm_draining_map);
+	node_clear(nid, cdm_lost_map);
 	node_clear(nid, cdm_fallback_map);
 	node_clear(nid, cdm_node_map);
 	cdm_node_set_distance(nid, 0, 0);

@@ -21,6 +21,11 @@ extern nodemask_t cdm_draining_map;
 /* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
 extern nodemask_t cdm_bindable_map;
 
+/* Nodes whose memory has gone without warning: nothing is read there any more */
+extern nodemask_t cdm_lost_map;
+
+struct folio *cdm_alloc_for_file(int nid, unsigned int order);
+
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);
 

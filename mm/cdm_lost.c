@@ -32,6 +32,8 @@
 #include "internal.h"
 #include "swap.h"
 
+nodemask_t cdm_lost_map __read_mostly;
+
 /* How often mappings, and pages, are looked for again: a fork may copy one meanwhile */
 #define CDM_LOSE_PASSES 10
 
@@ -219,20 +221,24 @@ static void cdm_lose_visited(struct page *page, unsigned long nr, void *arg)
 
 /**
  * cdm_node_lose_memory() - take memory that has gone away from those who use it
- * @ranges: memory that cdm_node_add_memory() added, of a node that nobody can bind to
+ * @nid: a node that nobody can bind to
+ * @ranges: its memory, that cdm_node_add_memory() added
  * @nr: how many ranges
  *
- * Reads and writes none of it. What drivers hold is theirs to free.
+ * Reads and writes none of it, and from here on no migration does. What drivers hold is
+ * theirs to free. Again before the memory is removed: a page that was allocated before may
+ * have found its place since.
  *
  * Context: Process context; nobody onlines the memory meanwhile, and the caller refuses to
  * have it offlined. Takes mem_hotplug_lock. Sleeps.
  * Return: the number of pages that somebody has lost.
  */
-unsigned long cdm_node_lose_memory(const struct cdm_range *ranges, unsigned int nr)
+unsigned long cdm_node_lose_memory(int nid, const struct cdm_range *ranges, unsigned int nr)
 {
 	unsigned long lost, sum = 0;
 	int pass;
 
+	node_set(nid, cdm_lost_map);
 	for (pass = 0; pass < CDM_LOSE_PASSES; pass++) {
 		lru_add_drain_all();
 		lost = 0;

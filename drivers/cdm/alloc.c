@@ -198,6 +198,41 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
 
+static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
+{
+	struct folio *folio = NULL;
+
+	rcu_read_lock();
+	if (cdm_state(cdm) == CDM_ONLINE)
+		folio = __folio_alloc(order ? CDM_GFP | __GFP_COMP : CDM_GFP, order,
+				      cdm->config.nid, &cdm->nodes);
+	rcu_read_unlock();
+	return folio;
+}
+
+/*
+ * For a file of the device, in a fault: a folio that mm manages, so nobody counts it as the
+ * driver's. The driver is not asked to evict, mmap_lock is held. Where there is no large one
+ * the caller tries a small one.
+ */
+struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order)
+{
+	struct cdm_device *cdm = container_of(ops, struct cdm_device, node_ops);
+	unsigned int attempt = 0;
+	struct folio *folio;
+
+	while (!(folio = try_alloc_folio(cdm, order)))
+		if (order || !cdm_make_room(cdm, 1, CDM_ALLOC_NO_EVICT, attempt++))
+			break;
+	if (!folio) {
+		atomic_long_inc(&cdm->failed);
+	} else if (cdm_device_scrubs(cdm, CDM_ALLOC_ZERO)) {
+		cdm_scrub(cdm, &folio->page, folio_nr_pages(folio));
+		folio_mark_uptodate(folio);
+	}
+	return folio;
+}
+
 static bool is_on_device(const struct cdm_device *cdm, const struct page *page)
 {
 	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(page_to_pfn(page)));

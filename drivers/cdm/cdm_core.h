@@ -39,6 +39,7 @@ enum cdm_state {
  * @nodes: @config.nid as a mask: allocations pass it, so that cpusets do not put theirs
  * @iomem_name: what /proc/iomem shows
  * @mgid: id of the memory group
+ * @node_ops: what it does for mm
  * @nb: sees blocks go online and offline, whoever does it
  * @lock: serialises what drivers and administrators ask for; protects @transition,
  *	@removed, @abandoned, @lost, @config.fallback and @config.caps. Outside of
@@ -80,6 +81,7 @@ struct cdm_device {
 	char iomem_name[40];
 	int mgid;
 	struct notifier_block nb;
+	struct cdm_node_ops node_ops;
 
 	struct mutex lock; /* see above */
 	enum cdm_state transition;
@@ -148,7 +150,17 @@ void cdm_report_users(struct cdm_device *cdm, int rc);
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds);
 
+/* migrate.c */
+void cdm_init_node_ops(struct cdm_device *cdm);
+
+/* chardev.c */
+int cdm_chardev_add(struct cdm_device *cdm);
+void cdm_chardev_del(struct cdm_device *cdm);
+int cdm_chardev_init(void);
+void cdm_chardev_exit(void);
+
 /* alloc.c */
+struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order);
 void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, long nr);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);

@@ -87,6 +87,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	spin_lock_init(&cdm->evict_lock);
 	INIT_LIST_HEAD(&cdm->evictors);
 	cdm_spill_init(cdm);
+	cdm_init_node_ops(cdm);
 	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
 
 	device_initialize(&cdm->dev);
@@ -104,9 +105,22 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 /* User space can see it from here on */
 static noinline int publish(struct cdm_device *cdm)
 {
-	return device_add(&cdm->dev);
+	int rc = cdm_chardev_add(cdm);
+
+	if (rc)
+		return rc;
+	rc = device_add(&cdm->dev);
+	if (rc)
+		cdm_chardev_del(cdm);
+	return rc;
 }
 ALLOW_ERROR_INJECTION(publish, ERRNO);
+
+static void unpublish(struct cdm_device *cdm)
+{
+	cdm_chardev_del(cdm);
+	device_unregister(&cdm->dev);
+}
 
 /* Before the memory is there: no page of it that is bad is ever free */
 static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
@@ -213,7 +227,7 @@ int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 		cdm_report_users(cdm, rc);
 		return rc;
 	}
-	device_unregister(&cdm->dev);
+	unpublish(cdm);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_device_unregister);
@@ -245,7 +259,7 @@ void cdm_device_remove(struct cdm_device *cdm)
 		}
 		msleep(REMOVE_RETRY_MS);
 	}
-	device_unregister(&cdm->dev);
+	unpublish(cdm);
 }
 EXPORT_SYMBOL_GPL(cdm_device_remove);
 
@@ -296,6 +310,28 @@ struct cdm_device *cdm_device_find(int nid)
 }
 EXPORT_SYMBOL_GPL(cdm_device_find);
 
+static int has_address(struct device *dev, const void *addr)
+{
+	const struct cdm_device *cdm = to_cdm_device(dev);
+
+	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, *(const u64 *)addr);
+}
+
+/**
+ * cdm_device_at() - find the device that has a physical address
+ * @addr: the address
+ *
+ * Context: Process context.
+ * Return: as cdm_device_find().
+ */
+struct cdm_device *cdm_device_at(u64 addr)
+{
+	struct device *dev = class_find_device(&cdm_class, NULL, &addr, has_address);
+
+	return dev ? to_cdm_device(dev) : NULL;
+}
+EXPORT_SYMBOL_GPL(cdm_device_at);
+
 /**
  * cdm_device_put() - drop a reference that cdm_device_find() gave
  * @cdm: the device
@@ -323,12 +359,20 @@ EXPORT_SYMBOL_GPL(cdm_device_nid);
 
 static int __init cdm_core_init(void)
 {
-	return class_register(&cdm_class);
+	int rc = class_register(&cdm_class);
+
+	if (rc)
+		return rc;
+	rc = cdm_chardev_init();
+	if (rc)
+		class_unregister(&cdm_class);
+	return rc;
 }
 subsys_initcall(cdm_core_init);
 
 static void __exit cdm_core_exit(void)
 {
+	cdm_chardev_exit();
 	class_unregister(&cdm_class);
 }
 module_exit(cdm_core_exit);

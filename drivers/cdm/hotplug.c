@@ -211,6 +211,10 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 	if (rc)
 		return rc;
 
+	rc = cdm_node_set_ops(config->nid, &cdm->node_ops);
+	if (rc)
+		goto unregister_notifier;
+
 	rc = cdm_run_job(cdm, add_work, 0);
 	if (rc) {
 		dev_err(&cdm->dev, "start %#llx size %#llx cannot be added (%pe)\n",
@@ -233,6 +237,7 @@ remove_memory:
 	if (cdm_run_job(cdm, remove_work, cdm_drain_seconds()))
 		keep_until_reboot(cdm);
 unregister_notifier:
+	cdm_node_set_ops(config->nid, NULL);
 	unregister_memory_notifier(&cdm->nb);
 	return rc;
 }
@@ -254,6 +259,10 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		 unsigned int seconds)
 {
 	int rc;
+
+	/* Pages that were on their way somewhere when the others were lost */
+	if (cdm->lost)
+		cdm_node_lose_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges);
 
 	/* Nobody would give them back: spare the others the moment without the node */
 	if (!cdm->abandoned && !driver_can_be_asked(cdm) && cdm_held_pages(cdm))
@@ -391,6 +400,7 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 
 	scoped_guard(mutex, &cdm->retire_lock)
 		WRITE_ONCE(cdm->removed, true);
+	cdm_node_set_ops(cdm->config.nid, NULL);
 	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 	unregister_memory_notifier(&cdm->nb);
 	rc = cdm_node_untag(cdm->config.nid);
@@ -426,8 +436,9 @@ void cdm_device_lost(struct cdm_device *cdm)
 	if (cdm->removed)
 		return;
 	begin_transition(cdm, CDM_DRAINING);
+	cdm_node_set_ops(cdm->config.nid, NULL);
 	ask_driver(cdm);
-	lost = cdm_node_lose_memory(cdm->ranges, cdm->nr_ranges);
+	lost = cdm_node_lose_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges);
 	WRITE_ONCE(cdm->lost, true);
 	dev_crit(&cdm->dev, "gone without warning: %lu pages of users are lost\n", lost);
 }
@@ -458,6 +469,7 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 	rc = drain(cdm, offline_work, cdm_drain_seconds());
 	if (rc)
 		cdm_report_users(cdm, rc);
+	cdm_node_set_ops(cdm->config.nid, NULL);
 	unregister_memory_notifier(&cdm->nb);
 	keep_until_reboot(cdm);
 }

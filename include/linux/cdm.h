@@ -15,6 +15,7 @@
 struct cdm_device;
 struct device;
 struct list_head;
+struct mm_struct;
 struct page;
 
 /**
@@ -110,6 +111,7 @@ struct cdm_device *devm_cdm_device_register(struct device *parent,
 					    const struct cdm_config *config);
 
 struct cdm_device *cdm_device_find(int nid);
+struct cdm_device *cdm_device_at(u64 addr);
 void cdm_device_put(struct cdm_device *cdm);
 int cdm_device_nid(const struct cdm_device *cdm);
 
@@ -130,6 +132,13 @@ void cdm_free_pages_list(struct cdm_device *cdm, struct list_head *list);
 struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
 			      unsigned int flags);
 void cdm_free_contig(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
+
+long cdm_migrate_range(struct cdm_device *to, struct mm_struct *mm, unsigned long start,
+		       unsigned long nr_pages, int *status);
+long cdm_migrate_pfns(struct cdm_device *to, const unsigned long *pfns, unsigned long nr,
+		      int *status);
+int cdm_locate(struct mm_struct *mm, unsigned long addr, u64 *phys);
+int cdm_for_each_mapping(u64 phys, cdm_mapping_t visit, void *arg);
 
 bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page);
 struct page *cdm_bring_back(struct cdm_device *cdm, struct page *page, unsigned int order,

@@ -15,8 +15,12 @@
 #include <linux/nodemask.h>
 #include <linux/types.h>
 
+struct address_space;
 struct cpuset;
+struct file;
+struct folio;
 struct mempolicy;
+struct mm_struct;
 struct oom_control;
 struct seq_file;
 struct task_struct;
@@ -285,6 +289,35 @@ static inline unsigned long cdm_ram_free_pages(unsigned long free)
 
 void cdm_report_meminfo(struct seq_file *m);
 
+int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic);
+
+/* 0 when a migration's copy is done, an error when it must not be, else 1 */
+static inline int cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_copy_folio(to, from, atomic) : 1;
+}
+
+bool __cdm_owns_mapping(const struct address_space *mapping);
+struct folio *__cdm_mapping_folio(struct address_space *mapping, unsigned int order);
+
+/* Do a file's pages come from a device, whatever policies say? */
+static inline bool cdm_owns_mapping(const struct address_space *mapping)
+{
+	return static_branch_unlikely(&cdm_key) && __cdm_owns_mapping(mapping);
+}
+
+/* A page of it, or NULL */
+static inline struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
+{
+	return __cdm_mapping_folio(mapping, order);
+}
+
+/* An OOM that ends in a fault is tried again; but a device does not grow */
+static inline int cdm_mapping_error(const struct address_space *mapping, int error)
+{
+	return error == -ENOMEM && cdm_owns_mapping(mapping) ? -ENOSPC : error;
+}
+
 /* Does @nid have memory of either kind? For those who read, not for those who place. */
 static inline bool node_has_memory(int nid)
 {
@@ -366,6 +399,21 @@ static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *n
 static inline void cdm_mpol_keep_nodes(const struct mempolicy *pol, nodemask_t *nodes) { }
 static inline unsigned long cdm_ram_free_pages(unsigned long free) { return free; }
 static inline void cdm_report_meminfo(struct seq_file *m) { }
+static inline int cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
+{
+	return 1;
+}
+
+static inline bool cdm_owns_mapping(const struct address_space *mapping) { return false; }
+static inline struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
+{
+	return NULL;
+}
+
+static inline int cdm_mapping_error(const struct address_space *mapping, int error)
+{
+	return error;
+}
 static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
 
 #endif /* CONFIG_CDM */
@@ -428,6 +476,19 @@ struct cdm_page_count {
 	unsigned long bad;
 };
 
+/**
+ * struct cdm_node_ops - what a device does for mm; all in process context, and may sleep
+ * @copy: copy a folio of which one or both sides are the device's; 0 or an error. NULL: never
+ * @alloc: a folio of the device for a file, not counted as a driver's, or NULL
+ */
+struct cdm_node_ops {
+	int (*copy)(const struct cdm_node_ops *ops, struct folio *to, struct folio *from);
+	struct folio *(*alloc)(const struct cdm_node_ops *ops, unsigned int order);
+};
+
+/* For cdm_node_for_each_mapping(); false ends it */
+typedef bool (*cdm_mapping_t)(struct mm_struct *mm, unsigned long addr, void *arg);
+
 /* For cdm_node_tag(): one of the ids that cdm_nodes=N reserved at boot */
 #define CDM_NID_AUTO	(-1)
 
@@ -451,9 +512,21 @@ int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned in
 
 struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp);
+int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops);
+long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
+			    unsigned long nr, int *status);
+long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status);
+int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn);
+int cdm_node_for_each_mapping(unsigned long pfn, cdm_mapping_t visit, void *arg);
+
+struct file *cdm_node_create_file(int nid, u64 size);
+u64 cdm_node_file_used(struct file *file);
+u64 cdm_node_file_quota(struct file *file);
+int cdm_node_file_set_quota(struct file *file, u64 bytes);
+
 void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 			  struct cdm_page_count *count);
-unsigned long cdm_node_lose_memory(const struct cdm_range *ranges, unsigned int nr);
+unsigned long cdm_node_lose_memory(int nid, const struct cdm_range *ranges, unsigned int nr);
 unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages);
 int cdm_node_retire_page(unsigned long pfn);
 unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);

@@ -16,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/xarray.h>
@@ -424,6 +425,71 @@ static long do_remove(struct cdm_test_file *file)
 	return 0;
 }
 
+/* Their places now; 0, which is RAM that nobody moves, for what is nowhere */
+static unsigned long *locate_all(const struct cdm_test_migrate *req)
+{
+	unsigned long *pfns = kvcalloc(req->nr, sizeof(*pfns), GFP_KERNEL);
+	unsigned long i;
+	u64 phys;
+
+	for (i = 0; pfns && i < req->nr; i++)
+		if (cdm_locate(current->mm, req->addr + i * PAGE_SIZE, &phys) >= 0)
+			pfns[i] = PHYS_PFN(phys);
+	return pfns;
+}
+
+static long do_migrate(struct cdm_test_migrate *req)
+{
+	int *status __free(kvfree) = kvcalloc(req->nr, sizeof(*status), GFP_KERNEL);
+	unsigned long *pfns __free(kvfree) = NULL;
+	struct cdm_device *to = NULL;
+
+	if (!status)
+		return -ENOMEM;
+	if (req->nid >= 0) {
+		to = cdm_device_find(req->nid);
+		if (!to)
+			return -ENXIO;
+	}
+	if (req->by_pfn)
+		pfns = locate_all(req);
+	if (pfns)
+		req->moved = cdm_migrate_pfns(to, pfns, req->nr, status);
+	else
+		req->moved = cdm_migrate_range(to, current->mm, req->addr, req->nr, status);
+	if (to)
+		cdm_device_put(to);
+	if (req->moved < 0)
+		return req->moved;
+	return copy_to_user(u64_to_user_ptr(req->status), status, req->nr * sizeof(*status)) ?
+	       -EFAULT : 0;
+}
+
+static bool count_ours(struct mm_struct *mm, unsigned long addr, void *arg)
+{
+	struct cdm_test_locate *req = arg;
+
+	req->ours += mm == current->mm && addr == (req->addr & PAGE_MASK);
+	return true;
+}
+
+static long do_locate(struct cdm_test_locate *req)
+{
+	struct cdm_device *cdm;
+
+	req->nid = cdm_locate(current->mm, req->addr, &req->phys);
+	req->device_nid = -1;
+	if (req->nid < 0)
+		return req->nid;
+	cdm = cdm_device_at(req->phys);
+	if (cdm) {
+		req->device_nid = cdm_device_nid(cdm);
+		cdm_device_put(cdm);
+	}
+	req->mappings = cdm_for_each_mapping(req->phys, count_ours, req);
+	return 0;
+}
+
 static long do_lost(struct cdm_test_file *file)
 {
 	if (!file->registered)
@@ -441,6 +507,8 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		struct cdm_test_register reg;
 		struct cdm_test_counts counts;
 		struct cdm_test_back back;
+		struct cdm_test_migrate migrate;
+		struct cdm_test_locate locate;
 		u64 addr;
 	} req = { };
 	long rc;
@@ -476,6 +544,12 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		break;
 	case CDM_TEST_BACK:
 		rc = do_back(file, &req.back);
+		break;
+	case CDM_TEST_MIGRATE:
+		rc = do_migrate(&req.migrate);
+		break;
+	case CDM_TEST_LOCATE:
+		rc = do_locate(&req.locate);
 		break;
 	case CDM_TEST_LOST:
 		rc = do_lost(file);

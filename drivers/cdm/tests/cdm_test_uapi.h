@@ -73,6 +73,26 @@ struct cdm_test_back {
 	__s64 error;		/* why the last one is not */
 };
 
+/* Move pages of the calling process as a driver does */
+struct cdm_test_migrate {
+	__s32 nid;		/* the device's node; -1 for system RAM */
+	__u32 by_pfn;		/* cdm_migrate_pfns(), with what cdm_locate() says */
+	__u64 addr;
+	__u64 nr;		/* pages */
+	__u64 status;		/* address of a __s32 for each */
+	__s64 moved;		/* out */
+};
+
+/* What a driver can find out about an address of the calling process */
+struct cdm_test_locate {
+	__u64 addr;
+	__u64 phys;		/* out: cdm_locate() */
+	__s32 nid;		/* out */
+	__s32 device_nid;	/* out: of cdm_device_at(phys), or -1 */
+	__s32 mappings;		/* out: cdm_for_each_mapping() */
+	__u32 ours;		/* out: of these, at this address of the calling process */
+};
+
 #define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)
 #define CDM_TEST_FREE		_IO('c', 1)
 #define CDM_TEST_REGISTER	_IOWR('c', 2, struct cdm_test_register)
@@ -82,5 +102,7 @@ struct cdm_test_back {
 #define CDM_TEST_LOST		_IO('c', 6)	/* cdm_device_lost() */
 #define CDM_TEST_COUNTS		_IOR('c', 7, struct cdm_test_counts)
 #define CDM_TEST_BACK		_IOR('c', 8, struct cdm_test_back)
+#define CDM_TEST_MIGRATE	_IOWR('c', 9, struct cdm_test_migrate)
+#define CDM_TEST_LOCATE		_IOWR('c', 10, struct cdm_test_locate)
 
 #endif /* _CDM_TEST_UAPI_H */

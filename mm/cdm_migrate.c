@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: user pages move onto a device and off it because its driver says
+ * so, and the device copies where it can.
+ *
+ * Who moves pages otherwise (move_pages(2), a drain) comes through cdm_copy_folio(), too.
+ *
+ * Locking: what a driver offers for its node is used under cdm_ops_srcu, and what replaces it
+ * waits for those who do. A batch is its caller's.
+ */
+#include <linux/bsearch.h>
+#include <linux/cdm_node.h>
+#include <linux/cleanup.h>
+#include <linux/error-injection.h>
+#include <linux/gfp.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/pagewalk.h>
+#include <linux/rcupdate.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/srcu.h>
+#include <linux/swap.h>
+#include <linux/xarray.h>
+
+#include "cdm.h"
+#include "internal.h"
+
+DEFINE_STATIC_SRCU(cdm_ops_srcu);
+
+/* struct cdm_node_ops by node */
+static DEFINE_XARRAY(cdm_node_ops);
+
+/**
+ * cdm_node_set_ops() - say what a device does for mm
+ * @nid: its node
+ * @ops: what it does, until it is replaced; NULL for nothing any more
+ *
+ * On return nobody uses what was there before.
+ *
+ * Context: Process context, not within one of the functions.
+ * Return: 0 or -ENOMEM; always 0 for NULL.
+ */
+int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
+{
+	int rc = xa_err(xa_store(&cdm_node_ops, nid, (void *)ops, GFP_KERNEL));
+
+	synchronize_srcu(&cdm_ops_srcu);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(cdm_node_set_ops);
+
+/* A folio for the file of a device, from the device; NULL when there is none */
+struct folio *cdm_alloc_for_file(int nid, unsigned int order)
+{
+	const struct cdm_node_ops *ops;
+	struct folio *folio = NULL;
+	int idx = srcu_read_lock(&cdm_ops_srcu);
+
+	ops = xa_load(&cdm_node_ops, nid);
+	if (ops)
+		folio = ops->alloc(ops, order);
+	srcu_read_unlock(&cdm_ops_srcu, idx);
+	return folio;
+}
+
+/* Ask the device of @nid; returns what folio_mc_copy() would, or 1 when it does not copy */
+static int cdm_device_copies(int nid, struct folio *to, struct folio *from)
+{
+	const struct cdm_node_ops *ops;
+	int idx, rc = 1;
+
+	if (!node_is_cdm(nid))
+		return 1;
+	idx = srcu_read_lock(&cdm_ops_srcu);
+	ops = xa_load(&cdm_node_ops, nid);
+	if (ops && ops->copy && !ops->copy(ops, to, from))
+		rc = 0;
+	srcu_read_unlock(&cdm_ops_srcu, idx);
+	return rc;
+}
+
+/*
+ * In front of every copy that a migration makes. @atomic is not NULL where a lock may be held
+ * that spins (buffer heads). Returns 0 when it is done, an error, or 1 for the CPU to do it.
+ */
+int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
+{
+	int rc;
+
+	/* There is nothing to read any more, and what is read instead is not what was there */
+	if (node_isset(folio_nid(from), cdm_lost_map))
+		return -EHWPOISON;
+	if (atomic)
+		return 1;
+	rc = cdm_device_copies(folio_nid(from), to, from);
+	return rc ? cdm_device_copies(folio_nid(to), to, from) : 0;
+}
+
+/* Pages that are isolated and moved together */
+#define CDM_BATCH 512
+
+/**
+ * struct cdm_batch - some pages on their way
+ * @nid: where to; NUMA_NO_NODE for system RAM
+ * @nodes: @nid, or the nodes of system RAM
+ * @folios: isolated, to be moved
+ * @nr: pages that wait for the end of it
+ * @pfn: which
+ * @status: what becomes of each; the caller's
+ * @no_room: there was none for a page
+ * @left: folios that did not move
+ * @nr_left: how many
+ */
+struct cdm_batch {
+	int nid;
+	nodemask_t nodes;
+	struct list_head folios;
+	unsigned int nr;
+	unsigned int nr_left;
+	bool no_room;
+	unsigned long pfn[CDM_BATCH];
+	int *status[CDM_BATCH];
+	struct folio *left[CDM_BATCH];
+};
+
+static struct cdm_batch *cdm_alloc_batch(int nid)
+{
+	struct cdm_batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL);
+
+	if (!batch)
+		return NULL;
+	batch->nid = nid;
+	batch->nodes = nid == NUMA_NO_NODE ? node_states[N_MEMORY] : nodemask_of_node(nid);
+	batch->nr = 0;
+	INIT_LIST_HEAD(&batch->folios);
+	return batch;
+}
+
+/* On a device as its driver allocates, and not while it is drained; in RAM as for anybody */
+static struct folio *cdm_new_folio(struct folio *src, unsigned long private)
+{
+	struct cdm_batch *batch = (struct cdm_batch *)private;
+	gfp_t gfp = __GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN;
+	unsigned int order = folio_order(src);
+	struct folio *dst = NULL;
+
+	if (order)
+		gfp |= __GFP_COMP;
+	if (batch->nid == NUMA_NO_NODE) {
+		gfp = order ? GFP_TRANSHUGE_LIGHT : GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
+		dst = __folio_alloc(gfp | __GFP_NOWARN, order, numa_mem_id(), &batch->nodes);
+	} else {
+		rcu_read_lock();
+		if (!node_isset(batch->nid, cdm_draining_map))
+			dst = __folio_alloc(gfp, order, batch->nid, &batch->nodes);
+		rcu_read_unlock();
+	}
+	/* A large folio is split, and moved in pieces */
+	if (!dst && !order)
+		batch->no_room = true;
+	return dst;
+}
+
+static bool cdm_is_there(const struct cdm_batch *batch, struct folio *folio)
+{
+	return batch->nid == NUMA_NO_NODE ? !node_is_cdm(folio_nid(folio)) :
+					    folio_nid(folio) == batch->nid;
+}
+
+/* Is it that of the page before, which has been isolated? */
+static bool cdm_is_same_folio(const struct cdm_batch *batch, struct folio *folio)
+{
+	unsigned long first = folio_pfn(folio);
+
+	return batch->nr && batch->pfn[batch->nr - 1] - first < folio_nr_pages(folio);
+}
+
+/* Take a page along, of a folio that somebody has a reference to; its status, if it stays */
+static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status)
+{
+	struct folio *folio = page_folio(page);
+
+	if (cdm_is_there(batch, folio))
+		return 0;
+	if (folio_test_hugetlb(folio) || folio_is_zone_device(folio))
+		return -EOPNOTSUPP;
+	if (!cdm_is_same_folio(batch, folio)) {
+		if (!folio_isolate_lru(folio))
+			return -EBUSY;
+		list_add_tail(&folio->lru, &batch->folios);
+		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+				    folio_nr_pages(folio));
+	}
+	batch->pfn[batch->nr] = page_to_pfn(page);
+	batch->status[batch->nr++] = status;
+	return -EINPROGRESS;
+}
+
+static int cdm_by_pfn(const void *a, const void *b)
+{
+	struct folio *const *x = a, *const *y = b;
+
+	return folio_pfn(*x) < folio_pfn(*y) ? -1 : folio_pfn(*x) > folio_pfn(*y);
+}
+
+static int cdm_has_pfn(const void *key, const void *element)
+{
+	struct folio *folio = *(struct folio *const *)element;
+	unsigned long pfn = *(const unsigned long *)key;
+
+	if (pfn < folio_pfn(folio))
+		return -1;
+	return pfn - folio_pfn(folio) >= folio_nr_pages(folio);
+}
+
+/* What migrate_pages() left is still where it was, each with its pfn */
+static void cdm_batch_report(struct cdm_batch *batch, int why)
+{
+	struct folio *folio;
+	unsigned int i;
+
+	batch->nr_left = 0;
+	list_for_each_entry(folio, &batch->folios, lru)
+		if (batch->nr_left < CDM_BATCH)
+			batch->left[batch->nr_left++] = folio;
+	sort(batch->left, batch->nr_left, sizeof(*batch->left), cdm_by_pfn, NULL);
+	for (i = 0; i < batch->nr; i++)
+		*batch->status[i] = bsearch(&batch->pfn[i], batch->left, batch->nr_left,
+					    sizeof(*batch->left), cdm_has_pfn) ? why : 0;
+}
+
+/* Move what was isolated */
+static void cdm_batch_move(struct cdm_batch *batch)
+{
+	if (!batch->nr)
+		return;
+	batch->no_room = false;
+	migrate_pages(&batch->folios, cdm_new_folio, NULL, (unsigned long)batch, MIGRATE_SYNC,
+		      MR_SYSCALL, NULL);
+	cdm_batch_report(batch, batch->no_room ? -ENOMEM : -EBUSY);
+	putback_movable_pages(&batch->folios);
+	batch->nr = 0;
+}
+
+/* The page at @addr, isolated; under mmap_lock */
+static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
+			      unsigned long addr, int *status)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	struct folio_walk fw;
+	int rc;
+
+	if (!vma || !vma_migratable(vma))
+		return -EFAULT;
+	if (!folio_walk_start(&fw, vma, addr, 0))
+		return -ENOENT;
+	rc = fw.page ? cdm_batch_add(batch, fw.page, status) : -ENOENT;
+	folio_walk_end(&fw, vma);
+	return rc;
+}
+
+/**
+ * cdm_node_migrate_range() - move a process's pages
+ * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
+ * @mm: the process's, which the caller has a reference to
+ * @start: a page's address
+ * @nr: how many pages
+ * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
+ *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
+ *	hugetlb and memory of other devices
+ *
+ * Context: Process context. Takes mmap_lock. Sleeps.
+ * Return: how many pages are where they should be; -ENOMEM with nothing done.
+ */
+long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
+			    unsigned long nr, int *status)
+{
+	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid);
+	unsigned long done = 0, i, there = 0;
+
+	if (!batch)
+		return -ENOMEM;
+	lru_cache_disable();
+	while (done < nr) {
+		mmap_read_lock(mm);
+		for (i = done; i < nr && i < done + CDM_BATCH; i++)
+			status[i] = cdm_batch_add_addr(batch, mm, start + i * PAGE_SIZE,
+						       &status[i]);
+		mmap_read_unlock(mm);
+		cdm_batch_move(batch);
+		done = i;
+		cond_resched();
+	}
+	lru_cache_enable();
+	for (i = 0; i < nr; i++)
+		there += !status[i];
+	return there;
+}
+EXPORT_SYMBOL_GPL(cdm_node_migrate_range);
+
+/**
+ * cdm_node_migrate_pfns() - move pages, whoever has them
+ * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
+ * @pfns: which
+ * @nr: how many
+ * @status: as for cdm_node_migrate_range(); -ENOENT for what is free, or no memory
+ *
+ * Context: Process context. Sleeps.
+ * Return: as cdm_node_migrate_range().
+ */
+long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
+{
+	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid);
+	unsigned long done = 0, i, there = 0;
+
+	if (!batch)
+		return -ENOMEM;
+	lru_cache_disable();
+	while (done < nr) {
+		for (i = done; i < nr && i < done + CDM_BATCH; i++) {
+			struct page *page = pfn_to_online_page(pfns[i]);
+
+			status[i] = -ENOENT;
+			if (!page || !get_page_unless_zero(compound_head(page)))
+				continue;
+			status[i] = cdm_batch_add(batch, page, &status[i]);
+			put_page(page);
+		}
+		cdm_batch_move(batch);
+		done = i;
+		cond_resched();
+	}
+	lru_cache_enable();
+	for (i = 0; i < nr; i++)
+		there += !status[i];
+	return there;
+}
+EXPORT_SYMBOL_GPL(cdm_node_migrate_pfns);
+
+/**
+ * cdm_node_locate() - where is what a process has at an address?
+ * @mm: the process's, which the caller has a reference to
+ * @addr: an address
+ * @pfn: which page, at this moment; it may be moved at any time
+ *
+ * Context: Process context. Takes mmap_lock.
+ * Return: the node; -EFAULT where nothing is mapped, -ENOENT where no page is.
+ */
+int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn)
+{
+	struct vm_area_struct *vma;
+	struct folio_walk fw;
+	int nid = -ENOENT;
+
+	mmap_read_lock(mm);
+	vma = vma_lookup(mm, addr);
+	if (!vma)
+		nid = -EFAULT;
+	else if (folio_walk_start(&fw, vma, addr, 0)) {
+		if (fw.page) {
+			*pfn = page_to_pfn(fw.page);
+			nid = page_to_nid(fw.page);
+		}
+		folio_walk_end(&fw, vma);
+	}
+	mmap_read_unlock(mm);
+	return nid;
+}
+EXPORT_SYMBOL_GPL(cdm_node_locate);
+
+struct cdm_mappings {
+	cdm_mapping_t visit;
+	void *arg;
+	int nr;
+};
+
+static bool cdm_visit_mapping(struct folio *folio, struct vm_area_struct *vma,
+			      unsigned long address, void *arg)
+{
+	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, address, 0);
+	struct cdm_mappings *mappings = arg;
+
+	if (!page_vma_mapped_walk(&pvmw))
+		return true;
+	address = pvmw.address;
+	page_vma_mapped_walk_done(&pvmw);
+	mappings->nr++;
+	return mappings->visit(vma->vm_mm, address, mappings->arg);
+}
+
+/**
+ * cdm_node_for_each_mapping() - find who has a page mapped
+ * @pfn: a page that is online
+ * @visit: called for each mapping of its folio with the address of the first page of it that
+ *	is mapped there, and a mm that stays for the time of the call; false ends the search
+ * @arg: passed on
+ *
+ * Context: Process context. Takes the folio's lock and that of its rmap; @visit must not
+ * take mmap_lock.
+ * Return: how many mappings were visited; -ENOENT for what is no user's page.
+ */
+int cdm_node_for_each_mapping(unsigned long pfn, cdm_mapping_t visit, void *arg)
+{
+	struct cdm_mappings mappings = { .visit = visit, .arg = arg };
+	struct rmap_walk_control rwc = {
+		.rmap_one = cdm_visit_mapping,
+		.anon_lock = folio_lock_anon_vma_read,
+		.arg = &mappings,
+	};
+	struct page *page = pfn_to_online_page(pfn);
+	struct folio *folio;
+
+	if (!page || !get_page_unless_zero(compound_head(page)))
+		return -ENOENT;
+	folio = page_folio(page);
+	folio_lock(folio);
+	if (folio_mapped(folio) && folio->mapping)
+		rmap_walk(folio, &rwc);
+	else
+		mappings.nr = -ENOENT;
+	folio_unlock(folio);
+	folio_put(folio);
+	return mappings.nr;
+}
+EXPORT_SYMBOL_GPL(cdm_node_for_each_mapping);

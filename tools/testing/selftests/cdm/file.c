@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/cdmN: memory of the device and of nothing else for who may open it, that behaves as
+ * shared memory does, within a quota, and ends in SIGBUS and ENOSPC.
+ */
+#include <limits.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
+#include "../../../../include/uapi/linux/cdm.h"
+#include "../kselftest_harness.h"
+#include "util.h"
+
+#define SIZE	(8 * MIB)
+
+static sigjmp_buf lost;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(lost, 1);
+}
+
+/* Is touching it a SIGBUS? */
+static bool touch_fails(char *p)
+{
+	if (sigsetjmp(lost, 1))
+		return true;
+	*(volatile char *)p = 1;
+	return false;
+}
+
+/* Pages of a range that can be touched, from its start on */
+static long touch_all(char *p, long nr)
+{
+	long i;
+
+	for (i = 0; i < nr && !touch_fails(p + i * sysconf(_SC_PAGESIZE)); i++)
+		;
+	return i;
+}
+
+FIXTURE(file) {
+	int fd;
+	int nid;
+	unsigned long devices;
+	long nr;
+	long page_size;
+	char path[32];
+	char *p;
+};
+
+/* The device file of a node's device */
+static int find_path(int nid, char *path, size_t size)
+{
+	char node[PATH_MAX];
+	int rc = device_file(nid, "node", node, sizeof(node));
+
+	*strrchr(node, '/') = 0;
+	snprintf(path, size, "/dev/%s", strrchr(node, '/') + 1);
+	return rc;
+}
+
+FIXTURE_SETUP(file)
+{
+	self->devices = node_mask("has_cdm");
+	if (!self->devices)
+		SKIP(return, "needs a CDM node");
+	self->nid = __builtin_ctzl(self->devices);
+	self->page_size = sysconf(_SC_PAGESIZE);
+	self->nr = SIZE / self->page_size;
+	ASSERT_EQ(find_path(self->nid, self->path, sizeof(self->path)), 0);
+	self->fd = open(self->path, O_RDWR);
+	ASSERT_GE(self->fd, 0);
+	self->p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+	ASSERT_NE(self->p, MAP_FAILED);
+	signal(SIGBUS, on_sigbus);
+}
+
+FIXTURE_TEARDOWN(file)
+{
+	munmap(self->p, SIZE);
+	close(self->fd);
+}
+
+static uint64_t used(int fd)
+{
+	struct cdm_ioc_info info = { .size = sizeof(info) };
+
+	return ioctl(fd, CDM_IOC_INFO, &info) ? -1 : info.used;
+}
+
+TEST_F(file, memory_of_the_device)
+{
+	long i, other = 0;
+
+	EXPECT_EQ(used(self->fd), 0);
+	for (i = 0; i < (long)SIZE; i++)
+		other += self->p[i] != 0;
+	EXPECT_EQ(other, 0);
+	memset(self->p, 0x5a, SIZE);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+	EXPECT_EQ(used(self->fd), SIZE);
+}
+
+/* Neither a policy nor a cpuset says otherwise: the file does */
+TEST_F(file, whatever_policies_say)
+{
+	unsigned long ram = 1;
+
+	ASSERT_EQ(set_mempolicy(MPOL_BIND, &ram, MAXNODE), 0);
+	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram, MAXNODE, 0), 0);
+	memset(self->p, 1, SIZE / 2);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, NODE(self->nid)), self->nr / 2);
+	ASSERT_EQ(make_child_cpuset(), 0);
+	ASSERT_EQ(enter_child_cpuset("0"), 0);
+	memset(self->p + SIZE / 2, 1, SIZE / 2);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+	EXPECT_EQ(remove_child_cpuset(), 0);
+	set_mempolicy(MPOL_DEFAULT, NULL, 0);
+}
+
+/* And page cache of its own reading and writing follows the file, too, not the task */
+TEST_F(file, bound_to_the_device_beside_it)
+{
+	unsigned long mask = NODE(self->nid);
+	char *anon = map_anonymous(SIZE);
+
+	ASSERT_EQ(mbind(anon, SIZE, MPOL_BIND, &mask, MAXNODE, 0), 0);
+	memset(anon, 1, SIZE);
+	memset(self->p, 2, SIZE);
+	EXPECT_EQ(pages_on(anon, SIZE, mask), self->nr);
+	EXPECT_EQ(pages_on(self->p, SIZE, mask), self->nr);
+	EXPECT_EQ(used(self->fd), SIZE);
+	munmap(anon, SIZE);
+}
+
+TEST_F(file, two_mib_at_a_time)
+{
+	/* aligned, because the file's are */
+	ASSERT_EQ((uintptr_t)self->p % (2 * MIB), 0);
+	self->p[2 * MIB + 5] = 1;
+	EXPECT_EQ(used(self->fd), 2 * MIB);
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "ShmemPmdMapped:"), 2048);
+	EXPECT_EQ(pages_on(self->p + 2 * MIB, 2 * MIB, NODE(self->nid)), 512);
+}
+
+TEST_F(file, reads_and_writes)
+{
+	struct cdm_ioc_info info = { .size = sizeof(info) };
+	char buf[10000], got[10000];
+
+	memset(buf, 0x33, sizeof(buf));
+	ASSERT_EQ(pwrite(self->fd, buf, sizeof(buf), 5000), (ssize_t)sizeof(buf));
+	EXPECT_EQ(memcmp(self->p + 5000, buf, sizeof(buf)), 0);
+	EXPECT_EQ(self->p[4999], 0);
+	self->p[5001] = 0x34;
+	buf[1] = 0x34;
+	ASSERT_EQ(lseek(self->fd, 5000, SEEK_SET), 5000);
+	ASSERT_EQ(read(self->fd, got, sizeof(got)), (ssize_t)sizeof(got));
+	EXPECT_EQ(memcmp(got, buf, sizeof(buf)), 0);
+	EXPECT_EQ(pages_on(self->p, 4 * self->page_size, NODE(self->nid)), 4);
+	/* the file is as large as the device */
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_INFO, &info), 0);
+	EXPECT_EQ(lseek(self->fd, 0, SEEK_END), (off_t)info.device_size);
+	EXPECT_EQ(read(self->fd, got, sizeof(got)), 0);
+	EXPECT_EQ(write(self->fd, got, sizeof(got)), -1);
+	EXPECT_EQ(errno, ENOSPC);
+	EXPECT_EQ(pwrite(self->fd, buf, sizeof(buf), info.device_size - 100), 100);
+}
+
+TEST_F(file, forks_and_moves)
+{
+	char *moved;
+	pid_t child;
+	int rc;
+
+	self->p[0] = 1;
+	child = fork();
+	if (!child) {
+		self->p[1] = 2;
+		_exit(self->p[0] != 1);
+	}
+	waitpid(child, &rc, 0);
+	EXPECT_EQ(rc, 0);
+	EXPECT_EQ(self->p[1], 2);
+	moved = mremap(self->p, SIZE, 2 * SIZE, MREMAP_MAYMOVE);
+	ASSERT_NE(moved, MAP_FAILED);
+	self->p = moved;
+	EXPECT_EQ(self->p[1], 2);
+	memset(self->p, 3, 2 * SIZE);
+	EXPECT_EQ(pages_on(self->p, 2 * SIZE, NODE(self->nid)), 2 * self->nr);
+	munmap(self->p + SIZE, SIZE);
+	/* the mapping keeps the memory that the file had */
+	close(self->fd);
+	EXPECT_EQ(self->p[1], 3);
+	self->fd = open(self->path, O_RDWR);
+	EXPECT_EQ(used(self->fd), 0);
+}
+
+TEST_F(file, advised_and_protected)
+{
+	memset(self->p, 5, SIZE);
+	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
+	EXPECT_EQ(self->p[SIZE - 1], 5);
+	ASSERT_EQ(madvise(self->p, SIZE / 2, MADV_REMOVE), 0);
+	EXPECT_EQ(used(self->fd), SIZE / 2);
+	EXPECT_EQ(self->p[0], 0);
+	EXPECT_EQ(self->p[SIZE / 2], 5);
+	ASSERT_EQ(mprotect(self->p, SIZE, PROT_READ), 0);
+	EXPECT_EQ(self->p[SIZE / 2], 5);
+	ASSERT_EQ(mprotect(self->p, SIZE, PROT_READ | PROT_WRITE), 0);
+	ASSERT_EQ(mlock(self->p, SIZE), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+	EXPECT_EQ(used(self->fd), SIZE);
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), -1);
+	ASSERT_EQ(munlock(self->p, SIZE), 0);
+	madvise(self->p, SIZE, MADV_PAGEOUT);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+}
+
+static void *fill_missing(void *arg)
+{
+	char page[4096];
+	struct uffd_msg msg;
+	int uffd = *(int *)arg;
+	struct uffdio_copy copy = { .src = (uintptr_t)page, .len = sizeof(page) };
+
+	memset(page, 0x77, sizeof(page));
+	while (read(uffd, &msg, sizeof(msg)) == sizeof(msg)) {
+		copy.dst = msg.arg.pagefault.address & -(uint64_t)sizeof(page);
+		if (ioctl(uffd, UFFDIO_COPY, &copy))
+			break;
+	}
+	return NULL;
+}
+
+TEST_F(file, userfaultfd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)self->p, 16 * self->page_size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	pthread_t thread;
+	long i, wrong = 0;
+
+	if (self->page_size != 4096)
+		SKIP(return, "the helper copies pages of 4 KiB");
+	ASSERT_GE(uffd, 0);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_API, &api), 0);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_REGISTER, &reg), 0);
+	ASSERT_EQ(pthread_create(&thread, NULL, fill_missing, &uffd), 0);
+	for (i = 0; i < 16; i++)
+		wrong += self->p[i * self->page_size] != 0x77;
+	EXPECT_EQ(wrong, 0);
+	EXPECT_EQ(pages_on(self->p, 16 * self->page_size, NODE(self->nid)), 16);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	close(uffd);
+}
+
+TEST_F(file, pinned)
+{
+	struct iovec page = { self->p, 4096 };
+	int ends[2];
+	char c = 0;
+
+	memset(self->p, 9, 4096);
+	ASSERT_EQ(pipe(ends), 0);
+	ASSERT_EQ(vmsplice(ends[1], &page, 1, 0), 4096);
+	munmap(self->p, SIZE);
+	close(self->fd);
+	ASSERT_EQ(read(ends[0], &c, 1), 1);
+	EXPECT_EQ(c, 9);
+	close(ends[0]);
+	close(ends[1]);
+	self->fd = open(self->path, O_RDWR);
+}
+
+/* What one had, the next one does not see */
+TEST_F(file, nothing_is_left_behind)
+{
+	long i, other = 0;
+	int tries;
+
+	for (tries = 0; tries < 4; tries++) {
+		for (i = 0; i < (long)SIZE; i += 8)
+			other += *(uint64_t *)(self->p + i) != 0;
+		memset(self->p, 0xa5, SIZE);
+		munmap(self->p, SIZE);
+		close(self->fd);
+		self->fd = open(self->path, O_RDWR);
+		self->p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
+		ASSERT_NE(self->p, MAP_FAILED);
+	}
+	EXPECT_EQ(other, 0);
+}
+
+TEST_F(file, quota)
+{
+	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = 3 * MIB };
+	struct cdm_ioc_info info = { .size = sizeof(info) };
+	char page[4096] = "";
+
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), 0);
+	EXPECT_EQ(touch_all(self->p, self->nr), (long)(3 * MIB) / self->page_size);
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_INFO, &info), 0);
+	EXPECT_EQ(info.used, 3 * MIB);
+	EXPECT_EQ(info.quota, 3 * MIB);
+	EXPECT_EQ(pwrite(self->fd, page, sizeof(page), 4 * MIB), -1);
+	EXPECT_EQ(errno, ENOSPC);
+	quota.quota = 2 * MIB;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), -1);
+	EXPECT_EQ(errno, EBUSY);
+	/* what is given back can be had again */
+	ASSERT_EQ(madvise(self->p, MIB, MADV_REMOVE), 0);
+	EXPECT_EQ(pwrite(self->fd, page, sizeof(page), 4 * MIB), (ssize_t)sizeof(page));
+	quota.quota = 6 * MIB;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), 0);
+	ASSERT_EQ(seteuid(65534), 0);
+	quota.quota = 7 * MIB;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), -1);
+	EXPECT_EQ(errno, EPERM);
+	quota.quota = 5 * MIB;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), 0);
+	ASSERT_EQ(seteuid(0), 0);
+}
+
+/* Nobody is killed by an OOM, and no RAM is taken */
+TEST_F(file, the_device_is_full)
+{
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER,
+				      .count = 1 << 20 };
+	long before = read_value("/proc/vmstat", "oom_kill"), touched;
+	int fd = open("/dev/cdm_test", O_RDWR);
+	char page[4096] = "";
+
+	if (fd < 0)
+		SKIP(return, "needs the module cdm_test");
+	while (!ioctl(fd, CDM_TEST_ALLOC, &req))
+		;
+	ASSERT_EQ(errno, ENOMEM);
+	touched = touch_all(self->p, self->nr);
+	EXPECT_LE(touched, 600);
+	EXPECT_EQ(touched * self->page_size, (long)used(self->fd));
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), touched);
+	EXPECT_EQ(pwrite(self->fd, page, sizeof(page), SIZE - 4096), -1);
+	EXPECT_EQ(errno, ENOSPC);
+	EXPECT_EQ(read_value("/proc/vmstat", "oom_kill"), before);
+	close(fd);
+	EXPECT_EQ(touch_all(self->p, self->nr), self->nr);
+}
+
+#define CGROUP "/sys/fs/cgroup/cdm_file"
+
+/* A cgroup's limit holds, and ends in SIGBUS as well */
+TEST_F(file, charged_to_the_cgroup)
+{
+	long before = read_value("/proc/vmstat", "oom_kill"), touched;
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
+		SKIP(return, "needs the memory controller");
+	ASSERT_EQ(mkdir(CGROUP, 0755), 0);
+	ASSERT_EQ(write_file(CGROUP "/memory.max", "4M"), 0);
+	ASSERT_EQ(write_file(CGROUP "/cgroup.procs", pid), 0);
+	touched = touch_all(self->p, self->nr);
+	EXPECT_GE(read_value(CGROUP "/memory.stat", "shmem"), touched * self->page_size * 9 / 10);
+	EXPECT_GE(touched, 256);
+	EXPECT_LE(touched, 1024);
+	EXPECT_EQ(read_value("/proc/vmstat", "oom_kill"), before);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), touched);
+	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.procs", pid), 0);
+	munmap(self->p, SIZE);
+	close(self->fd);
+	EXPECT_EQ(rmdir(CGROUP), 0);
+	self->fd = open(self->path, O_RDWR);
+}
+
+static int migrate(int fd, uint32_t flags, char *p, size_t length, int32_t *status,
+		   uint64_t *moved)
+{
+	struct cdm_ioc_migrate req = {
+		.size = sizeof(req),
+		.flags = flags,
+		.addr = (uintptr_t)p,
+		.length = length,
+		.status = (uintptr_t)status,
+	};
+	int rc = ioctl(fd, CDM_IOC_MIGRATE, &req) ? -errno : 0;
+
+	*moved = req.moved;
+	return rc;
+}
+
+/* The process's own memory, too, and of a file that has moved to RAM */
+TEST_F(file, migrates)
+{
+	char *anon = map_anonymous(SIZE);
+	int32_t status[SIZE / 4096];
+	uint64_t moved;
+
+	memset(anon, 3, SIZE / 2);
+	memset(self->p, 4, SIZE);
+	ASSERT_EQ(migrate(self->fd, 0, anon, SIZE, status, &moved), 0);
+	EXPECT_EQ(moved, (uint64_t)self->nr / 2);
+	EXPECT_EQ(status[0], 0);
+	EXPECT_EQ(status[self->nr - 1], -ENOENT);
+	EXPECT_EQ(pages_on(anon, SIZE, NODE(self->nid)), self->nr / 2);
+	ASSERT_EQ(migrate(self->fd, CDM_MIGRATE_TO_RAM, anon, SIZE / 2, NULL, &moved), 0);
+	EXPECT_EQ(pages_on(anon, SIZE, self->devices), 0);
+	ASSERT_EQ(migrate(self->fd, CDM_MIGRATE_TO_RAM, self->p, SIZE, NULL, &moved), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, self->devices), 0);
+	EXPECT_EQ(self->p[SIZE - 1], 4);
+	EXPECT_EQ(used(self->fd), SIZE);
+	ASSERT_EQ(migrate(self->fd, 0, self->p, SIZE, NULL, &moved), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+	EXPECT_EQ(self->p[SIZE - 1], 4);
+	EXPECT_EQ(anon[0], 3);
+	munmap(anon, SIZE);
+}
+
+/* What is on the device moves to RAM when it goes offline, and back when somebody says so */
+TEST_F(file, device_goes_offline)
+{
+	char state[PATH_MAX];
+	uint64_t moved;
+	long i, wrong = 0;
+
+	ASSERT_EQ(device_file(self->nid, "state", state, sizeof(state)), 0);
+	memset(self->p, 0x42, SIZE / 2);
+	ASSERT_EQ(write_file(state, "offline"), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->devices & ~NODE(self->nid)), 0);
+	for (i = 0; i < (long)SIZE / 2; i++)
+		wrong += self->p[i] != 0x42;
+	EXPECT_EQ(wrong, 0);
+	EXPECT_TRUE(touch_fails(self->p + SIZE / 2));
+	EXPECT_EQ(migrate(self->fd, 0, self->p, SIZE / 2, NULL, &moved), -ENODEV);
+	ASSERT_EQ(write_file(state, "online_movable"), 0);
+	EXPECT_FALSE(touch_fails(self->p + SIZE / 2));
+	ASSERT_EQ(migrate(self->fd, 0, self->p, SIZE / 2, NULL, &moved), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, NODE(self->nid)), self->nr / 2);
+	EXPECT_EQ(self->p[SIZE / 2 - 1], 0x42);
+}
+
+TEST_F(file, bad_requests)
+{
+	struct {
+		struct cdm_ioc_info info;
+		uint64_t more;
+	} req = { .info.size = sizeof(req) };
+	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = MIB };
+	uint64_t moved;
+	int fd;
+
+	/* of a newer program, that does not use what is new; then it does */
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, &req), 0);
+	EXPECT_EQ(req.info.size, sizeof(req.info));
+	EXPECT_EQ(req.info.node, self->nid);
+	req.info = (struct cdm_ioc_info) { .size = sizeof(req) };
+	req.more = 1;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, &req), -1);
+	EXPECT_EQ(errno, E2BIG);
+	req.info = (struct cdm_ioc_info) { .size = sizeof(req.info) - 1 };
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, &req), -1);
+	EXPECT_EQ(errno, EINVAL);
+	req.info = (struct cdm_ioc_info) { .size = sizeof(req.info), .flags = 1 };
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, &req), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, NULL), -1);
+	EXPECT_EQ(errno, EFAULT);
+	quota.flags = 1;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), -1);
+	EXPECT_EQ(errno, EINVAL);
+	quota = (struct cdm_ioc_quota) { .size = sizeof(quota) };
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), -1);
+	EXPECT_EQ(errno, EINVAL);
+	quota.quota = 1ULL << 50;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), -1);
+	EXPECT_EQ(errno, EINVAL);
+	EXPECT_EQ(migrate(self->fd, 2, self->p, SIZE, NULL, &moved), -EINVAL);
+	EXPECT_EQ(migrate(self->fd, 0, self->p + 1, SIZE, NULL, &moved), -EINVAL);
+	EXPECT_EQ(migrate(self->fd, 0, self->p, SIZE + 1, NULL, &moved), -EINVAL);
+	EXPECT_EQ(migrate(self->fd, 0, self->p, 0, NULL, &moved), -EINVAL);
+	EXPECT_EQ(migrate(self->fd, 0, self->p, 2UL << 30, NULL, &moved), -EINVAL);
+	EXPECT_EQ(ioctl(self->fd, _IO(0xcd, 99)), -1);
+	EXPECT_EQ(errno, ENOTTY);
+	EXPECT_EQ(mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, self->fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EINVAL);
+
+	fd = open(self->path, O_RDONLY);
+	EXPECT_EQ(migrate(fd, 0, self->p, SIZE, NULL, &moved), -EBADF);
+	EXPECT_EQ(mmap(NULL, SIZE, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+	EXPECT_EQ(errno, EACCES);
+	close(fd);
+}
+
+TEST_F(file, permission_of_the_file)
+{
+	int fd;
+
+	ASSERT_EQ(seteuid(65534), 0);
+	fd = open(self->path, O_RDWR);
+	EXPECT_EQ(fd, -1);
+	EXPECT_EQ(errno, EACCES);
+	ASSERT_EQ(seteuid(0), 0);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a driver moves: anonymous, shared and cached pages, small and huge ones, to a device,
+ * to another one and back, by address and by page. Each page that stays says why.
+ */
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
+#include "../kselftest_harness.h"
+#include "util.h"
+
+#define SIZE	(8 * MIB)
+#define RAM	(-1)
+
+enum kind { ANONYMOUS, HUGE, SHARED, CACHE };
+
+FIXTURE(migrate) {
+	int fd;
+	unsigned long devices;
+	int first, second;
+	char *map;
+	char *p;
+	long nr;
+	int32_t *status;
+};
+
+FIXTURE_VARIANT(migrate) {
+	enum kind kind;
+	bool by_pfn;
+};
+
+FIXTURE_VARIANT_ADD(migrate, anonymous) { .kind = ANONYMOUS };
+FIXTURE_VARIANT_ADD(migrate, anonymous_by_pfn) { .kind = ANONYMOUS, .by_pfn = true };
+FIXTURE_VARIANT_ADD(migrate, huge) { .kind = HUGE };
+FIXTURE_VARIANT_ADD(migrate, huge_by_pfn) { .kind = HUGE, .by_pfn = true };
+FIXTURE_VARIANT_ADD(migrate, shared) { .kind = SHARED };
+FIXTURE_VARIANT_ADD(migrate, shared_by_pfn) { .kind = SHARED, .by_pfn = true };
+FIXTURE_VARIANT_ADD(migrate, cache) { .kind = CACHE };
+FIXTURE_VARIANT_ADD(migrate, cache_by_pfn) { .kind = CACHE, .by_pfn = true };
+
+/* Twice the size, for one that is aligned to 2 MiB within it */
+static char *map_kind(enum kind kind)
+{
+	int fd = -1, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (kind == SHARED) {
+		fd = memfd_create("cdm_migrate", MFD_CLOEXEC);
+		if (ftruncate(fd, 2 * SIZE))
+			return MAP_FAILED;
+		flags = MAP_SHARED;
+	} else if (kind == CACHE) {
+		fd = open(getenv("CDM_SPARSE_FILE") ?: "", O_RDONLY);
+		flags = MAP_PRIVATE;
+	}
+	return mmap(NULL, 2 * SIZE, PROT_READ | (kind == CACHE ? 0 : PROT_WRITE), flags, fd, 0);
+}
+
+/* A byte that is the page's own; files have zeroes */
+static char content(const FIXTURE_DATA(migrate) *self, enum kind kind, long i)
+{
+	return kind == CACHE ? 0 : (i * 7 + 1) & 0x7f;
+}
+
+static long wrong_pages(const FIXTURE_DATA(migrate) *self, enum kind kind)
+{
+	long page_size = sysconf(_SC_PAGESIZE), i, wrong = 0;
+
+	for (i = 0; i < self->nr; i++)
+		wrong += self->p[i * page_size] != content(self, kind, i) ||
+			 self->p[i * page_size + page_size - 1] != content(self, kind, i);
+	return wrong;
+}
+
+FIXTURE_SETUP(migrate)
+{
+	long page_size = sysconf(_SC_PAGESIZE), i;
+	volatile char *p;
+
+	self->fd = open("/dev/cdm_test", O_RDWR);
+	self->devices = node_mask("has_cdm");
+	if (self->fd < 0 || !(self->devices & (self->devices - 1)))
+		SKIP(return, "needs the module cdm_test and two CDM nodes");
+	self->first = __builtin_ctzl(self->devices);
+	self->second = __builtin_ctzl(self->devices & (self->devices - 1));
+	self->nr = SIZE / page_size;
+	self->status = calloc(self->nr, sizeof(*self->status));
+	self->map = map_kind(variant->kind);
+	ASSERT_NE(self->map, MAP_FAILED);
+	self->p = (char *)(((uintptr_t)self->map + 2 * MIB - 1) & -(2 * MIB));
+	madvise(self->p, SIZE, variant->kind == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	p = self->p;
+	for (i = 0; i < self->nr; i++) {
+		if (variant->kind == CACHE)
+			(void)p[i * page_size];
+		else
+			memset(self->p + i * page_size, content(self, variant->kind, i), page_size);
+	}
+	ASSERT_EQ(pages_on(self->p, SIZE, self->devices), 0);
+}
+
+static int move(FIXTURE_DATA(migrate) *self, bool by_pfn, int nid, int64_t *moved);
+
+FIXTURE_TEARDOWN(migrate)
+{
+	int64_t moved;
+
+	/* The next test finds the file's pages where this one leaves them */
+	if (variant->kind == CACHE)
+		EXPECT_EQ(move(self, false, RAM, &moved), 0);
+	munmap(self->map, 2 * SIZE);
+	free(self->status);
+	close(self->fd);
+}
+
+static int move(FIXTURE_DATA(migrate) *self, bool by_pfn, int nid, int64_t *moved)
+{
+	struct cdm_test_migrate req = {
+		.nid = nid,
+		.by_pfn = by_pfn,
+		.addr = (uintptr_t)self->p,
+		.nr = self->nr,
+		.status = (uintptr_t)self->status,
+	};
+	int rc = ioctl(self->fd, CDM_TEST_MIGRATE, &req) ? -errno : 0;
+
+	*moved = req.moved;
+	return rc;
+}
+
+/* Pages whose status is @status */
+static long with_status(const FIXTURE_DATA(migrate) *self, int status)
+{
+	long i, nr = 0;
+
+	for (i = 0; i < self->nr; i++)
+		nr += self->status[i] == status;
+	return nr;
+}
+
+static long huge_kib(void)
+{
+	return read_value("/proc/self/smaps_rollup", "AnonHugePages:");
+}
+
+/* Pages of the page cache are also others', who may look at them just now: a few tries */
+static void move_all(struct __test_metadata *_metadata, FIXTURE_DATA(migrate) *self,
+		     const FIXTURE_VARIANT(migrate) *variant, int nid)
+{
+	int64_t moved = 0;
+	int tries;
+
+	for (tries = 0; tries < 5 && moved < self->nr; tries++)
+		ASSERT_EQ(move(self, variant->by_pfn, nid, &moved), 0);
+	EXPECT_EQ(moved, self->nr);
+	EXPECT_EQ(with_status(self, 0), self->nr);
+	EXPECT_EQ(pages_on(self->p, SIZE, nid == RAM ? ~self->devices : NODE(nid)), self->nr);
+	EXPECT_EQ(wrong_pages(self, variant->kind), 0);
+}
+
+TEST_F(migrate, there_and_back)
+{
+	long huge = huge_kib();
+
+	if (variant->kind == HUGE)
+		ASSERT_GE(huge, (long)(SIZE / 1024));
+	move_all(_metadata, self, variant, self->first);
+	move_all(_metadata, self, variant, self->second);
+	move_all(_metadata, self, variant, self->second);
+	/* huge pages were moved whole */
+	EXPECT_EQ(huge_kib(), huge);
+	move_all(_metadata, self, variant, RAM);
+	EXPECT_EQ(huge_kib(), huge);
+}
+
+TEST_F(migrate, one_is_pinned)
+{
+	long page_size = sysconf(_SC_PAGESIZE), stay = variant->kind == HUGE ? 512 : 1;
+	struct iovec page = { self->p + 5 * page_size, page_size };
+	int64_t moved;
+	int ends[2];
+
+	ASSERT_EQ(pipe(ends), 0);
+	ASSERT_EQ(vmsplice(ends[1], &page, 1, 0), page_size);
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_EQ(moved, self->nr - stay);
+	EXPECT_EQ(self->status[5], -EBUSY);
+	EXPECT_EQ(with_status(self, -EBUSY), stay);
+	EXPECT_EQ(wrong_pages(self, variant->kind), 0);
+	close(ends[0]);
+	close(ends[1]);
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_EQ(moved, self->nr);
+	move_all(_metadata, self, variant, RAM);
+}
+
+TEST_F(migrate, holes)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	int64_t moved;
+
+	if (variant->kind != ANONYMOUS)
+		SKIP(return, "is about addresses");
+	ASSERT_EQ(madvise(self->p + 3 * page_size, 2 * page_size, MADV_DONTNEED), 0);
+	ASSERT_EQ(munmap(self->p + 9 * page_size, page_size), 0);
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_EQ(moved, self->nr - 3);
+	EXPECT_EQ(with_status(self, 0), moved);
+	if (!variant->by_pfn) {
+		EXPECT_EQ(self->status[3], -ENOENT);
+		EXPECT_EQ(self->status[4], -ENOENT);
+		EXPECT_EQ(self->status[9], -EFAULT);
+	}
+}
+
+/* The device has a page here and there: those move, the others say that there is no room */
+TEST_F(migrate, no_room)
+{
+	struct cdm_test_alloc req = { .nid = self->first, .how = CDM_TEST_DRIVER, .order = 0,
+				      .count = 1 << 20 };
+	int64_t moved;
+
+	while (!ioctl(self->fd, CDM_TEST_ALLOC, &req))
+		req.on_node = 0;
+	ASSERT_EQ(errno, ENOMEM);
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_LE(moved, 600);
+	EXPECT_EQ(with_status(self, -ENOMEM), self->nr - moved);
+	EXPECT_EQ(wrong_pages(self, variant->kind), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->first)), moved);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
+}
+
+TEST_F(migrate, bad_requests)
+{
+	int64_t moved;
+
+	EXPECT_EQ(move(self, variant->by_pfn, 0, &moved), -ENXIO);
+	self->p += 1;
+	if (!variant->by_pfn)
+		EXPECT_EQ(move(self, false, self->first, &moved), -EINVAL);
+	self->p -= 1;
+	EXPECT_EQ(pages_on(self->p, SIZE, self->devices), 0);
+}
+
+TEST_F(migrate, who_has_it)
+{
+	struct cdm_test_locate req = { .addr = (uintptr_t)self->p + 12345 };
+	int64_t moved;
+	int ends[2];
+	pid_t child;
+	char c;
+
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
+	EXPECT_EQ(req.device_nid, -1);
+	EXPECT_EQ(NODE(req.nid) & self->devices, 0);
+	ASSERT_EQ(move(self, variant->by_pfn, self->second, &moved), 0);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
+	EXPECT_EQ(req.nid, self->second);
+	EXPECT_EQ(req.device_nid, self->second);
+	EXPECT_EQ(req.phys % 4096, req.addr % 4096);
+	EXPECT_EQ(req.mappings, 1);
+
+	ASSERT_EQ(pipe(ends), 0);
+	child = fork();
+	if (!child) {
+		close(ends[1]);
+		/* a copy of the page tables is enough, but files have none */
+		c = *(volatile char *)(self->p + 12345);
+		_exit(read(ends[0], &c, 1) != 0);
+	}
+	close(ends[0]);
+	usleep(200000);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
+	EXPECT_EQ(req.mappings, 2);
+	close(ends[1]);
+	waitpid(child, NULL, 0);
+
+	req.addr = (uintptr_t)self->map + 2 * SIZE + 64 * MIB;
+	EXPECT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), -1);
+	EXPECT_EQ(errno, EFAULT);
+}
+
+TEST_HARNESS_MAIN
