@@ -109,10 +109,12 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 
 	for (pfn = first; pfn < end && pfn - first < nr_pages; cond_resched()) {
 		part = min(free_block(pfn), MAX_ORDER_NR_PAGES);
-		if (part)
+		if (part) {
 			pfn += part;
-		else
-			first = pfn = ALIGN(pfn + 1, MAX_ORDER_NR_PAGES);
+		} else {
+			first = ALIGN(pfn + 1, MAX_ORDER_NR_PAGES);
+			pfn = first;
+		}
 	}
 	return first + nr_pages <= end ? first : end;
 }

@@ -246,20 +246,35 @@ static void cdm_batch_move(struct cdm_batch *batch)
 	batch->nr = 0;
 }
 
+/* The page at an address of a mapping, with a reference; NULL for none, or one of zeroes */
+static struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct page *page = NULL;
+	struct folio_walk fw;
+
+	if (!folio_walk_start(&fw, vma, addr, 0))
+		return NULL;
+	if (fw.page && get_page_unless_zero(compound_head(fw.page)))
+		page = fw.page;
+	folio_walk_end(&fw, vma);
+	return page;
+}
+
 /* The page at @addr, isolated; under mmap_lock */
 static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 			      unsigned long addr, int *status)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
-	struct folio_walk fw;
+	struct page *page;
 	int rc;
 
 	if (!vma || !vma_migratable(vma))
 		return -EFAULT;
-	if (!folio_walk_start(&fw, vma, addr, 0))
+	page = cdm_get_page_at(vma, addr);
+	if (!page)
 		return -ENOENT;
-	rc = fw.page ? cdm_batch_add(batch, fw.page, status) : -ENOENT;
-	folio_walk_end(&fw, vma);
+	rc = cdm_batch_add(batch, page, status);
+	put_page(page);
 	return rc;
 }
 
@@ -353,21 +368,21 @@ EXPORT_SYMBOL_GPL(cdm_node_migrate_pfns);
 int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn)
 {
 	struct vm_area_struct *vma;
-	struct folio_walk fw;
-	int nid = -ENOENT;
+	struct page *page = NULL;
+	int nid = -EFAULT;
 
 	mmap_read_lock(mm);
 	vma = vma_lookup(mm, addr);
-	if (!vma)
-		nid = -EFAULT;
-	else if (folio_walk_start(&fw, vma, addr, 0)) {
-		if (fw.page) {
-			*pfn = page_to_pfn(fw.page);
-			nid = page_to_nid(fw.page);
-		}
-		folio_walk_end(&fw, vma);
+	if (vma) {
+		page = cdm_get_page_at(vma, addr);
+		nid = -ENOENT;
 	}
 	mmap_read_unlock(mm);
+	if (page) {
+		*pfn = page_to_pfn(page);
+		nid = page_to_nid(page);
+		put_page(page);
+	}
 	return nid;
 }
 EXPORT_SYMBOL_GPL(cdm_node_locate);
@@ -393,7 +408,7 @@ static bool cdm_visit_mapping(struct folio *folio, struct vm_area_struct *vma,
 }
 
 /**
- * cdm_node_for_each_mapping() - find who has a page mapped
+ * cdm_node_walk_mappings() - find who has a page mapped
  * @pfn: a page that is online
  * @visit: called for each mapping of its folio with the address of the first page of it that
  *	is mapped there, and a mm that stays for the time of the call; false ends the search
@@ -403,7 +418,7 @@ static bool cdm_visit_mapping(struct folio *folio, struct vm_area_struct *vma,
  * take mmap_lock.
  * Return: how many mappings were visited; -ENOENT for what is no user's page.
  */
-int cdm_node_for_each_mapping(unsigned long pfn, cdm_mapping_t visit, void *arg)
+int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)
 {
 	struct cdm_mappings mappings = { .visit = visit, .arg = arg };
 	struct rmap_walk_control rwc = {
@@ -426,4 +441,4 @@ int cdm_node_for_each_mapping(unsigned long pfn, cdm_mapping_t visit, void *arg)
 	folio_put(folio);
 	return mappings.nr;
 }
-EXPORT_SYMBOL_GPL(cdm_node_for_each_mapping);
+EXPORT_SYMBOL_GPL(cdm_node_walk_mappings);

@@ -80,19 +80,22 @@ struct cdm_evictor {
 static bool begin_evicting(struct cdm_device *cdm, struct cdm_evictor *me)
 {
 	struct cdm_evictor *evictor;
+	bool is_in = false;
 
-	guard(spinlock)(&cdm->evict_lock);
+	spin_lock(&cdm->evict_lock);
 	list_for_each_entry(evictor, &cdm->evictors, list)
-		if (evictor->task == me->task)
-			return false;
-	list_add(&me->list, &cdm->evictors);
-	return true;
+		is_in |= evictor->task == me->task;
+	if (!is_in)
+		list_add(&me->list, &cdm->evictors);
+	spin_unlock(&cdm->evict_lock);
+	return !is_in;
 }
 
 static void end_evicting(struct cdm_device *cdm, struct cdm_evictor *me)
 {
-	guard(spinlock)(&cdm->evict_lock);
+	spin_lock(&cdm->evict_lock);
 	list_del(&me->list);
+	spin_unlock(&cdm->evict_lock);
 }
 
 /* Has the driver given anything back? */

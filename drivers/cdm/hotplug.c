@@ -63,8 +63,9 @@ static bool is_being_lost(const struct cdm_device *cdm)
 
 static void set_offliner(struct cdm_device *cdm, struct task_struct *task)
 {
-	guard(spinlock_irq)(&cdm->wait.lock);
+	spin_lock_irq(&cdm->wait.lock);
 	cdm->offliner = task;
+	spin_unlock_irq(&cdm->wait.lock);
 }
 
 /* Refuse to offline a block that holds pages only a driver can give back */

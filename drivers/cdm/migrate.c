@@ -104,7 +104,7 @@ int cdm_locate(struct mm_struct *mm, unsigned long addr, u64 *phys)
 EXPORT_SYMBOL_GPL(cdm_locate);
 
 /**
- * cdm_for_each_mapping() - find who has a page mapped
+ * cdm_walk_mappings() - find who has a page mapped
  * @phys: a physical address in the page
  * @visit: called for each process that has its folio mapped, with the mm, which stays for the
  *	time of the call, and the address of the first page of the folio that is mapped there;
@@ -115,8 +115,8 @@ EXPORT_SYMBOL_GPL(cdm_locate);
  * take mmap_lock.
  * Return: how many mappings were visited; -ENOENT for what is no user's page.
  */
-int cdm_for_each_mapping(u64 phys, cdm_mapping_t visit, void *arg)
+int cdm_walk_mappings(u64 phys, cdm_mapping_t visit, void *arg)
 {
-	return cdm_node_for_each_mapping(PHYS_PFN(phys), visit, arg);
+	return cdm_node_walk_mappings(PHYS_PFN(phys), visit, arg);
 }
-EXPORT_SYMBOL_GPL(cdm_for_each_mapping);
+EXPORT_SYMBOL_GPL(cdm_walk_mappings);

@@ -48,8 +48,10 @@ static bool collect(struct cdm_device *cdm)
 {
 	struct page *page, *next;
 	unsigned int order;
+	unsigned long flags;
+	bool any;
 
-	guard(spinlock_irqsave)(&cdm->lingering_lock);
+	spin_lock_irqsave(&cdm->lingering_lock, flags);
 	list_for_each_entry_safe(page, next, &cdm->lingering, lru) {
 		if (page_count(page) > 1)
 			continue;
@@ -58,7 +60,9 @@ static bool collect(struct cdm_device *cdm)
 		__free_pages(page, order);
 		put_share(cdm, order);
 	}
-	return !list_empty(&cdm->lingering);
+	any = !list_empty(&cdm->lingering);
+	spin_unlock_irqrestore(&cdm->lingering_lock, flags);
+	return any;
 }
 
 static void collect_work(struct work_struct *work)

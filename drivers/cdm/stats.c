@@ -139,6 +139,7 @@ static ssize_t spill_max_store(struct device *dev, struct device_attribute *attr
 	WRITE_ONCE(cdm->config.spill_max, max);
 	return count;
 }
+
 struct device_attribute cdm_spill_max_attr = __ATTR_RW(spill_max);
 
 static ssize_t spill_used_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -146,4 +147,5 @@ static ssize_t spill_used_show(struct device *dev, struct device_attribute *attr
 	return sysfs_emit(buf, "%llu\n",
 			  (u64)atomic_long_read(&to_cdm_device(dev)->spill_used) << PAGE_SHIFT);
 }
+
 struct device_attribute cdm_spill_used_attr = __ATTR_RO(spill_used);

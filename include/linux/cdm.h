@@ -138,7 +138,7 @@ long cdm_migrate_range(struct cdm_device *to, struct mm_struct *mm, unsigned lon
 long cdm_migrate_pfns(struct cdm_device *to, const unsigned long *pfns, unsigned long nr,
 		      int *status);
 int cdm_locate(struct mm_struct *mm, unsigned long addr, u64 *phys);
-int cdm_for_each_mapping(u64 phys, cdm_mapping_t visit, void *arg);
+int cdm_walk_mappings(u64 phys, cdm_mapping_t visit, void *arg);
 
 bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page);
 struct page *cdm_bring_back(struct cdm_device *cdm, struct page *page, unsigned int order,

@@ -414,6 +414,7 @@ static inline int cdm_mapping_error(const struct address_space *mapping, int err
 {
 	return error;
 }
+
 static inline bool node_has_memory(int nid) { return node_state(nid, N_MEMORY); }
 
 #endif /* CONFIG_CDM */
@@ -486,7 +487,7 @@ struct cdm_node_ops {
 	struct folio *(*alloc)(const struct cdm_node_ops *ops, unsigned int order);
 };
 
-/* For cdm_node_for_each_mapping(); false ends it */
+/* For cdm_node_walk_mappings(); false ends it */
 typedef bool (*cdm_mapping_t)(struct mm_struct *mm, unsigned long addr, void *arg);
 
 /* For cdm_node_tag(): one of the ids that cdm_nodes=N reserved at boot */
@@ -517,7 +518,7 @@ long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 			    unsigned long nr, int *status);
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status);
 int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn);
-int cdm_node_for_each_mapping(unsigned long pfn, cdm_mapping_t visit, void *arg);
+int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg);
 
 struct file *cdm_node_create_file(int nid, u64 size);
 u64 cdm_node_file_used(struct file *file);

@@ -486,7 +486,7 @@ static long do_locate(struct cdm_test_locate *req)
 		req->device_nid = cdm_device_nid(cdm);
 		cdm_device_put(cdm);
 	}
-	req->mappings = cdm_for_each_mapping(req->phys, count_ours, req);
+	req->mappings = cdm_walk_mappings(req->phys, count_ours, req);
 	return 0;
 }
 

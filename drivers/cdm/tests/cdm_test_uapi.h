@@ -89,7 +89,7 @@ struct cdm_test_locate {
 	__u64 phys;		/* out: cdm_locate() */
 	__s32 nid;		/* out */
 	__s32 device_nid;	/* out: of cdm_device_at(phys), or -1 */
-	__s32 mappings;		/* out: cdm_for_each_mapping() */
+	__s32 mappings;		/* out: cdm_walk_mappings() */
 	__u32 ours;		/* out: of these, at this address of the calling process */
 };
 

@@ -38,30 +38,27 @@ struct option {
 	size_t size;
 };
 
-#define OPTION(type, field) \
-	{ #field, offsetof(struct type, field), sizeof(((struct type *)NULL)->field) }
-
 static const struct option alloc_options[] = {
-	OPTION(cdm_test_alloc, how),
-	OPTION(cdm_test_alloc, flags),
+	{ "how", offsetof(struct cdm_test_alloc, how), sizeof(uint32_t) },
+	{ "flags", offsetof(struct cdm_test_alloc, flags), sizeof(uint32_t) },
 	{ }
 };
 
 static const struct option register_options[] = {
-	OPTION(cdm_test_register, start2),
-	OPTION(cdm_test_register, size2),
-	OPTION(cdm_test_register, bad_page),
-	OPTION(cdm_test_register, online_policy),
-	OPTION(cdm_test_register, caps),
-	OPTION(cdm_test_register, near),
-	OPTION(cdm_test_register, distance),
-	OPTION(cdm_test_register, bandwidth),
-	OPTION(cdm_test_register, latency),
-	OPTION(cdm_test_register, gives_back),
-	OPTION(cdm_test_register, evicts),
-	OPTION(cdm_test_register, scrubs),
-	OPTION(cdm_test_register, copies),
-	OPTION(cdm_test_register, spill_max),
+	{ "start2", offsetof(struct cdm_test_register, start2), sizeof(uint64_t) },
+	{ "size2", offsetof(struct cdm_test_register, size2), sizeof(uint64_t) },
+	{ "bad_page", offsetof(struct cdm_test_register, bad_page), sizeof(uint64_t) },
+	{ "online_policy", offsetof(struct cdm_test_register, online_policy), sizeof(uint32_t) },
+	{ "caps", offsetof(struct cdm_test_register, caps), sizeof(uint32_t) },
+	{ "near", offsetof(struct cdm_test_register, near), sizeof(uint32_t) },
+	{ "distance", offsetof(struct cdm_test_register, distance), sizeof(uint32_t) },
+	{ "bandwidth", offsetof(struct cdm_test_register, bandwidth), sizeof(uint32_t) },
+	{ "latency", offsetof(struct cdm_test_register, latency), sizeof(uint32_t) },
+	{ "gives_back", offsetof(struct cdm_test_register, gives_back), sizeof(uint32_t) },
+	{ "evicts", offsetof(struct cdm_test_register, evicts), sizeof(uint32_t) },
+	{ "scrubs", offsetof(struct cdm_test_register, scrubs), sizeof(uint32_t) },
+	{ "copies", offsetof(struct cdm_test_register, copies), sizeof(uint32_t) },
+	{ "spill_max", offsetof(struct cdm_test_register, spill_max), sizeof(uint64_t) },
 	{ }
 };
 

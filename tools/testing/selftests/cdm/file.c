@@ -361,29 +361,57 @@ TEST_F(file, the_device_is_full)
 
 #define CGROUP "/sys/fs/cgroup/cdm_file"
 
-/* A cgroup's limit holds, and ends in SIGBUS as well */
+/*
+ * A cgroup's limit holds, and a fault at the limit ends in SIGBUS as well. The child does
+ * nothing but that: the kernel memory of a system call might be what is too much.
+ */
 TEST_F(file, charged_to_the_cgroup)
 {
-	long before = read_value("/proc/vmstat", "oom_kill"), touched;
+	long before = read_value("/proc/vmstat", "oom_kill");
+	volatile long *touched = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long i, sum = 0;
 	char pid[16];
+	pid_t child;
+	int go[2];
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
 	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
 		SKIP(return, "needs the memory controller");
 	ASSERT_EQ(mkdir(CGROUP, 0755), 0);
 	ASSERT_EQ(write_file(CGROUP "/memory.max", "4M"), 0);
+	ASSERT_EQ(pipe(go), 0);
+	touched[0] = -1;
+	child = fork();
+	if (!child) {
+		if (read(go[0], pid, 1) != 1)
+			_exit(1);
+		touched[0] = touch_all(self->p, self->nr);
+		for (;;)
+			;
+	}
+	snprintf(pid, sizeof(pid), "%d", child);
 	ASSERT_EQ(write_file(CGROUP "/cgroup.procs", pid), 0);
-	touched = touch_all(self->p, self->nr);
-	EXPECT_GE(read_value(CGROUP "/memory.stat", "shmem"), touched * self->page_size * 9 / 10);
-	EXPECT_GE(touched, 256);
-	EXPECT_LE(touched, 1024);
+	ASSERT_EQ(write(go[1], "", 1), 1);
+	while (touched[0] < 0)
+		usleep(10000);
+	EXPECT_GE(touched[0], 256);
+	EXPECT_LE(touched[0], 1024);
+	EXPECT_EQ(used(self->fd), (uint64_t)(touched[0] * self->page_size));
+	/* its counters are summed up every now and then */
+	EXPECT_GE(read_value(CGROUP "/memory.stat", "shmem "),
+		  touched[0] * self->page_size * 9 / 10);
+	for (i = 0; i < touched[0]; i++)
+		sum += self->p[i * self->page_size];
+	EXPECT_EQ(sum, touched[0]);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), touched[0]);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
 	EXPECT_EQ(read_value("/proc/vmstat", "oom_kill"), before);
-	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), touched);
-	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.procs", pid), 0);
 	munmap(self->p, SIZE);
 	close(self->fd);
-	EXPECT_EQ(rmdir(CGROUP), 0);
 	self->fd = open(self->path, O_RDWR);
+	EXPECT_EQ(rmdir(CGROUP), 0);
+	EXPECT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "-memory"), 0);
 }
 
 static int migrate(int fd, uint32_t flags, char *p, size_t length, int32_t *status,
