@@ -13,6 +13,7 @@
  *   unregister [SECONDS] | remove | lost	ok
  *   map PAGES				ok: of those that were allocated, one by one
  *   unmap				ok
+ *   migrate NODE PAGES			ok THERE BACK wrong BYTES
  *   counts				ok evict CALLS scrub PAGES copy PAGES
  *   back				ok PAGES wrong N ERRNO|all
  */
@@ -213,6 +214,48 @@ static void do_map(long pages)
 	puts("ok");
 }
 
+static long long migrate(char *p, long nr, int nid)
+{
+	int32_t status[64];
+	struct cdm_test_migrate req = {
+		.nid = nid,
+		.addr = (uintptr_t)p,
+		.nr = nr,
+		.status = (uintptr_t)status,
+	};
+
+	return ioctl(fd, CDM_TEST_MIGRATE, &req) ? -errno : req.moved;
+}
+
+/* A few small pages to the device and back */
+static void do_migrate(char *args)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	long long numbers[2], there, back;
+	size_t size, i, wrong = 0;
+	char *p;
+
+	if (!read_numbers(args, numbers, 2) || numbers[1] < 1 || numbers[1] > 64) {
+		puts("error: migrate NODE PAGES, at most 64");
+		return;
+	}
+	size = numbers[1] * page_size;
+	p = map_anonymous(size);
+	if (!p) {
+		answer(-1);
+		return;
+	}
+	madvise(p, size, MADV_NOHUGEPAGE);
+	for (i = 0; i < size; i++)
+		p[i] = i % 251;
+	there = migrate(p, numbers[1], numbers[0]);
+	back = migrate(p, numbers[1], -1);
+	for (i = 0; i < size; i++)
+		wrong += p[i] != (char)(i % 251);
+	printf("ok %lld %lld wrong %zu\n", there, back, wrong);
+	munmap(p, size);
+}
+
 static void do_simple(unsigned long cmd, unsigned long arg)
 {
 	if (ioctl(fd, cmd, arg))
@@ -244,6 +287,8 @@ int main(void)
 			do_simple(CDM_TEST_UNREGISTER, atoi(line + 10) ?: 60);
 		else if (!strcmp(line, "remove\n"))
 			do_simple(CDM_TEST_REMOVE, 0);
+		else if (!strncmp(line, "migrate ", 8))
+			do_migrate(line + 8);
 		else if (!strcmp(line, "counts\n"))
 			do_counts();
 		else if (!strcmp(line, "back\n"))

@@ -131,6 +131,7 @@ errno_name()
 	*'Operation not permitted'*) echo EPERM ;;
 	*'Permission denied'*) echo EACCES ;;
 	*'Cannot allocate memory'*) echo ENOMEM ;;
+	*'No such device or address'*) echo ENXIO ;;
 	*'No such device'*) echo ENODEV ;;
 	*'No such file'*) echo ENOENT ;;
 	*'Operation canceled'*) echo ECANCELED ;;
