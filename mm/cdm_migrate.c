@@ -52,6 +52,7 @@ int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_ops);
+ALLOW_ERROR_INJECTION(cdm_node_set_ops, ERRNO);
 
 /* A folio for the file of a device, from the device; NULL when there is none */
 struct folio *cdm_alloc_for_file(int nid, unsigned int order)
@@ -316,6 +317,7 @@ long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 	return there;
 }
 EXPORT_SYMBOL_GPL(cdm_node_migrate_range);
+ALLOW_ERROR_INJECTION(cdm_node_migrate_range, ERRNO);
 
 /**
  * cdm_node_migrate_pfns() - move pages, whoever has them

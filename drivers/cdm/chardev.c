@@ -11,6 +11,7 @@
 #include <linux/cdm.h>
 #include <linux/cleanup.h>
 #include <linux/err.h>
+#include <linux/error-injection.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kdev_t.h>
@@ -246,6 +247,7 @@ int cdm_chardev_add(struct cdm_device *cdm)
 	cdm->dev.devt = MKDEV(MAJOR(cdm_devt), cdm->dev.id);
 	return xa_err(xa_store(&cdm_minors, cdm->dev.id, cdm, GFP_KERNEL));
 }
+ALLOW_ERROR_INJECTION(cdm_chardev_add, ERRNO);
 
 /* Nobody opens it any more; who has it open keeps the structure */
 void cdm_chardev_del(struct cdm_device *cdm)

@@ -115,9 +115,14 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (req->order ? __GFP_COMP : 0);
 
+	struct folio *folio;
+
 	switch (req->how) {
 	case CDM_TEST_DRIVER:
-		return cdm_alloc_pages(cdm, req->order, req->flags);
+		if (!req->order)
+			return cdm_alloc_pages(cdm, 0, req->flags);
+		folio = cdm_alloc_folio(cdm, req->order, req->flags);
+		return folio ? folio_page(folio, 0) : NULL;
 	case CDM_TEST_CONTIG:
 		return cdm_alloc_contig(cdm, 1UL << req->order, req->flags);
 	case CDM_TEST_HINT:
@@ -294,13 +299,13 @@ static void drain(struct cdm_device *cdm, void *data)
 static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void *data)
 {
 	struct cdm_test_file *file = data;
-	struct page *page;
+	struct folio *folio;
 
 	atomic64_inc(&file->evict_calls);
 	/* As a driver that wants a page for what it moves: the core does not call it again */
-	page = cdm_alloc_pages(cdm, 0, 0);
-	if (page)
-		cdm_free_pages(cdm, page, 0);
+	folio = cdm_alloc_folio(cdm, 0, 0);
+	if (folio)
+		cdm_free_folio(cdm, folio);
 	return free_pages_of(file, file->options.evicts);
 }
 

@@ -239,12 +239,14 @@ int main(int argc, char **argv)
 	/* all of the budget is back, and nothing is held */
 	if (device_file(nid, "spill_used", used, sizeof(used)) || read_value(used, "") != 0)
 		complain("spill_used");
-	if (device_file(nid, "pages_in_use/driver", used, sizeof(used)) || read_value(used, "") != 0)
+	if (device_file(nid, "pages_in_use/driver", used, sizeof(used)) ||
+	    read_value(used, "") != 0)
 		complain("pages_in_use/driver");
 	if (failed)
 		return 1;
-	printf("ok allocs %ld none %ld moves %ld files %ld back %ld evict %" PRIu64 " scrub %" PRIu64 " copy %" PRIu64 "\n",
-	       allocs, none, moves, files, backs, (uint64_t)counts.evict_calls,
-	       (uint64_t)counts.scrubbed, (uint64_t)counts.copied);
+	printf("ok allocs %ld none %ld moves %ld files %ld back %ld ", allocs, none, moves, files,
+	       backs);
+	printf("evict %" PRIu64 " scrub %" PRIu64 " copy %" PRIu64 "\n",
+	       (uint64_t)counts.evict_calls, (uint64_t)counts.scrubbed, (uint64_t)counts.copied);
 	return 0;
 }

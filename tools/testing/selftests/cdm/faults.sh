@@ -60,6 +60,8 @@ test_bad_page_not_recorded()
 }
 test_memory_not_added() { registration $nid "" cdm_node_add_memory 17 EEXIST; }
 test_memory_not_onlined() { registration $nid "" cdm_node_online_memory 1 EPERM; }
+test_no_use_for_mm() { registration $nid "" cdm_node_set_ops 12 ENOMEM; }
+test_no_device_file() { registration $nid "" cdm_chardev_add 12 ENOMEM; }
 test_no_folder_in_sysfs() { registration $nid "" publish 12 ENOMEM; }
 
 # change WORD FUNCTION ERRNO NAME STATE: of a device's state; it stays STATE, then succeeds
@@ -115,6 +117,26 @@ test_state_changes() { with_device "" states; }
 test_unregistration() { with_device "" unregister; }
 test_retirement() { with_device "" retire; }
 
+open_file()
+{
+	local file=/dev/${cdm##*/}
+
+	inject cdm_node_create_file 12
+	expect open "$(errno_name "$( { : <"$file"; } 2>&1)")" ENOMEM || return
+	injected || return
+	expect "open afterwards" "$(errno_name "$( { : <"$file"; } 2>&1)")" ok
+}
+test_open_of_the_file() { with_device "" open_file; }
+
+migrate()
+{
+	inject cdm_node_migrate_range 12
+	expect migrate "$(tell "migrate $nid 8")" "ok -12 8 wrong 0" || return
+	injected || return
+	expect "migrate afterwards" "$(tell "migrate $nid 8")" "ok 8 8 wrong 0"
+}
+test_migration() { with_device "" migrate; }
+
 # A driver's remove() tries again by itself
 remove()
 {
@@ -124,5 +146,5 @@ remove()
 test_remove_tries_again() { with_device "" remove; }
 
 run_tests no_node_id no_lists no_tag no_thread bad_page_not_recorded memory_not_added \
-	memory_not_onlined no_folder_in_sysfs state_changes unregistration retirement \
-	remove_tries_again
+	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes unregistration retirement \
+	open_of_the_file migration remove_tries_again
