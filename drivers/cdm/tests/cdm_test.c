@@ -173,14 +173,17 @@ static void examine(struct page *page, struct cdm_test_alloc *req)
 	}
 }
 
-/* Keep and examine; false, with the block given back, when there is no memory for that */
+/*
+ * Examine and keep; false, with the block given back, when there is no memory for that. Once
+ * it is kept, another task may evict it.
+ */
 static bool take(struct cdm_test_file *file, struct page *page, struct cdm_test_alloc *req)
 {
+	examine(page, req);
 	if (keep(file, page, req->how, req->order)) {
 		give_back(file, page, req->how, req->order);
 		return false;
 	}
-	examine(page, req);
 	cond_resched();
 	return true;
 }
@@ -256,29 +259,40 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 	return got || !req->count ? 0 : -ENOMEM;
 }
 
+/* Bring back what an entry that nobody else has any more stands for; returns what it is now */
+static struct page *back_one(struct cdm_test_file *file, struct page *page, unsigned int order,
+			     struct cdm_test_back *answer)
+{
+	struct page *back = cdm_bring_back(file->source, page, order, CDM_ALLOC_NO_EVICT);
+
+	if (IS_ERR(back)) {
+		answer->error = PTR_ERR(back);
+		return page;
+	}
+	answer->back += 1UL << order;
+	answer->wrong += !ends_are(back, CONTENT);
+	return back;
+}
+
 static long do_back(struct cdm_test_file *file, struct cdm_test_back *answer)
 {
 	unsigned long index, entry;
-	struct page *page, *back;
+	enum cdm_test_how how;
+	unsigned int order;
+	struct page *page;
 	void *value;
 
 	xa_for_each(&file->pages, index, value) {
 		entry = xa_to_value(value);
 		page = pfn_to_page(FIELD_GET(ENTRY_PFN, entry));
-		if (!is_drivers(FIELD_GET(ENTRY_HOW, entry)) ||
-		    !cdm_page_is_spilled(file->source, page))
+		how = FIELD_GET(ENTRY_HOW, entry);
+		order = FIELD_GET(ENTRY_ORDER, entry);
+		if (!is_drivers(how) || !cdm_page_is_spilled(file->source, page) ||
+		    !xa_erase(&file->pages, index))
 			continue;
-		back = cdm_bring_back(file->source, page, FIELD_GET(ENTRY_ORDER, entry),
-				      CDM_ALLOC_NO_EVICT);
-		if (IS_ERR(back)) {
-			answer->error = PTR_ERR(back);
-			continue;
-		}
-		xa_erase(&file->pages, index);
-		answer->back += 1UL << FIELD_GET(ENTRY_ORDER, entry);
-		answer->wrong += !ends_are(back, CONTENT);
-		if (keep(file, back, CDM_TEST_DRIVER, FIELD_GET(ENTRY_ORDER, entry)))
-			give_back(file, back, CDM_TEST_DRIVER, FIELD_GET(ENTRY_ORDER, entry));
+		page = back_one(file, page, order, answer);
+		if (keep(file, page, how, order))
+			give_back(file, page, how, order);
 	}
 	return 0;
 }
