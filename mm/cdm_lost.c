@@ -208,8 +208,9 @@ static void cdm_lose_visited(struct page *page, unsigned long nr, void *arg)
 	struct folio *folio = page_folio(page);
 	unsigned long *lost = arg;
 
-	/* A bad page that nobody has any more */
-	if (!folio_ref_count(folio))
+	/* A bad page that nobody has any more; one whose owner still sets it up, unlocked */
+	if (!folio_ref_count(folio) ||
+	    (!folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping))
 		return;
 	/* Whoever migrates it or reads it in is done when the lock can be had */
 	folio_lock(folio);

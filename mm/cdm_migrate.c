@@ -108,7 +108,9 @@ int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
  * struct cdm_batch - some pages on their way
  * @nid: where to; NUMA_NO_NODE for system RAM
  * @nodes: @nid, or the nodes of system RAM
+ * @whose: which may be moved
  * @folios: isolated, to be moved
+ * @nr_pages: what these are together
  * @nr: pages that wait for the end of it
  * @pfn: which
  * @status: what becomes of each; the caller's
@@ -119,22 +121,26 @@ int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
 struct cdm_batch {
 	int nid;
 	nodemask_t nodes;
+	enum cdm_migrate_whose whose;
 	struct list_head folios;
+	unsigned long nr_pages;
 	unsigned int nr;
 	unsigned int nr_left;
 	bool no_room;
 	unsigned long pfn[CDM_BATCH];
 	int *status[CDM_BATCH];
-	struct folio *left[CDM_BATCH];
+	struct folio *left[CDM_BATCH + MAX_ORDER_NR_PAGES];
 };
 
-static struct cdm_batch *cdm_alloc_batch(int nid)
+static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 {
 	struct cdm_batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL);
 
 	if (!batch)
 		return NULL;
 	batch->nid = nid;
+	batch->whose = whose;
+	batch->nr_pages = 0;
 	batch->nodes = nid == NUMA_NO_NODE ? node_states[N_MEMORY] : nodemask_of_node(nid);
 	batch->nr = 0;
 	INIT_LIST_HEAD(&batch->folios);
@@ -180,7 +186,21 @@ static bool cdm_is_same_folio(const struct cdm_batch *batch, struct folio *folio
 	return batch->nr && batch->pfn[batch->nr - 1] - first < folio_nr_pages(folio);
 }
 
-/* Take a page along, of a folio that somebody has a reference to; its status, if it stays */
+/* As for move_pages(2): what others have as well stays where they have it */
+static bool cdm_may_move(const struct cdm_batch *batch, struct folio *folio)
+{
+	struct address_space *mapping = folio_mapping(folio);
+
+	if (batch->whose == CDM_MIGRATE_ANY || (mapping && cdm_owns_mapping(mapping)))
+		return true;
+	return batch->whose == CDM_MIGRATE_OWN && folio_test_anon(folio) &&
+	       !folio_test_ksm(folio) && !folio_likely_mapped_shared(folio);
+}
+
+/*
+ * Take a page along, of a folio that somebody has a reference to; its status, if it stays, or
+ * -EAGAIN when the batch is full
+ */
 static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status)
 {
 	struct folio *folio = page_folio(page);
@@ -189,12 +209,17 @@ static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status
 		return 0;
 	if (folio_test_hugetlb(folio) || folio_is_zone_device(folio))
 		return -EOPNOTSUPP;
+	if (!cdm_may_move(batch, folio))
+		return -EACCES;
 	if (!cdm_is_same_folio(batch, folio)) {
+		if (batch->nr_pages >= CDM_BATCH)
+			return -EAGAIN;
 		if (!folio_isolate_lru(folio))
 			return -EBUSY;
 		list_add_tail(&folio->lru, &batch->folios);
 		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
 				    folio_nr_pages(folio));
+		batch->nr_pages += folio_nr_pages(folio);
 	}
 	batch->pfn[batch->nr] = page_to_pfn(page);
 	batch->status[batch->nr++] = status;
@@ -226,7 +251,7 @@ static void cdm_batch_report(struct cdm_batch *batch, int why)
 
 	batch->nr_left = 0;
 	list_for_each_entry(folio, &batch->folios, lru)
-		if (batch->nr_left < CDM_BATCH)
+		if (batch->nr_left < ARRAY_SIZE(batch->left))
 			batch->left[batch->nr_left++] = folio;
 	sort(batch->left, batch->nr_left, sizeof(*batch->left), cdm_by_pfn, NULL);
 	for (i = 0; i < batch->nr; i++)
@@ -245,6 +270,7 @@ static void cdm_batch_move(struct cdm_batch *batch)
 	cdm_batch_report(batch, batch->no_room ? -ENOMEM : -EBUSY);
 	putback_movable_pages(&batch->folios);
 	batch->nr = 0;
+	batch->nr_pages = 0;
 }
 
 /* The page at an address of a mapping, with a reference; NULL for none, or one of zeroes */
@@ -287,15 +313,16 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
  * @nr: how many pages
  * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
  *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
- *	hugetlb and memory of other devices
+ *	hugetlb and memory of other devices, -EACCES not for @whose
+ * @whose: which pages may be moved
  *
  * Context: Process context. Takes mmap_lock. Sleeps.
  * Return: how many pages are where they should be; -ENOMEM with nothing done.
  */
 long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
-			    unsigned long nr, int *status)
+			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
 {
-	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid);
+	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, whose);
 	unsigned long done = 0, i, there = 0;
 
 	if (!batch)
@@ -303,9 +330,12 @@ long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 	lru_cache_disable();
 	while (done < nr) {
 		mmap_read_lock(mm);
-		for (i = done; i < nr && i < done + CDM_BATCH; i++)
+		for (i = done; i < nr && i < done + CDM_BATCH; i++) {
 			status[i] = cdm_batch_add_addr(batch, mm, start + i * PAGE_SIZE,
 						       &status[i]);
+			if (status[i] == -EAGAIN)
+				break;
+		}
 		mmap_read_unlock(mm);
 		cdm_batch_move(batch);
 		done = i;
@@ -319,6 +349,24 @@ long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 EXPORT_SYMBOL_GPL(cdm_node_migrate_range);
 ALLOW_ERROR_INJECTION(cdm_node_migrate_range, ERRNO);
 
+/* The folio that a page is in, with a reference, or NULL */
+static struct folio *cdm_get_folio_of(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+	struct folio *folio;
+
+	if (!page)
+		return NULL;
+	folio = page_folio(page);
+	if (!folio_try_get(folio))
+		return NULL;
+	if (page_folio(page) == folio)
+		return folio;
+	/* It had become another one before the reference held it */
+	folio_put(folio);
+	return NULL;
+}
+
 /**
  * cdm_node_migrate_pfns() - move pages, whoever has them
  * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
@@ -331,7 +379,7 @@ ALLOW_ERROR_INJECTION(cdm_node_migrate_range, ERRNO);
  */
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
 {
-	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid);
+	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, CDM_MIGRATE_ANY);
 	unsigned long done = 0, i, there = 0;
 
 	if (!batch)
@@ -339,13 +387,15 @@ long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr,
 	lru_cache_disable();
 	while (done < nr) {
 		for (i = done; i < nr && i < done + CDM_BATCH; i++) {
-			struct page *page = pfn_to_online_page(pfns[i]);
+			struct folio *folio = cdm_get_folio_of(pfns[i]);
 
 			status[i] = -ENOENT;
-			if (!page || !get_page_unless_zero(compound_head(page)))
+			if (!folio)
 				continue;
-			status[i] = cdm_batch_add(batch, page, &status[i]);
-			put_page(page);
+			status[i] = cdm_batch_add(batch, pfn_to_page(pfns[i]), &status[i]);
+			folio_put(folio);
+			if (status[i] == -EAGAIN)
+				break;
 		}
 		cdm_batch_move(batch);
 		done = i;
@@ -428,12 +478,10 @@ int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)
 		.anon_lock = folio_lock_anon_vma_read,
 		.arg = &mappings,
 	};
-	struct page *page = pfn_to_online_page(pfn);
-	struct folio *folio;
+	struct folio *folio = cdm_get_folio_of(pfn);
 
-	if (!page || !get_page_unless_zero(compound_head(page)))
+	if (!folio)
 		return -ENOENT;
-	folio = page_folio(page);
 	folio_lock(folio);
 	if (folio_mapped(folio) && folio->mapping)
 		rmap_walk(folio, &rwc);

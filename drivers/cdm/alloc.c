@@ -221,7 +221,8 @@ static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order)
 {
 	struct cdm_device *cdm = container_of(ops, struct cdm_device, node_ops);
-	unsigned int attempt = 0;
+	/* Not what waits on CPUs' lists: that takes mem_hotplug_lock, outside of mmap_lock */
+	unsigned int attempt = 1;
 	struct folio *folio;
 
 	while (!(folio = try_alloc_folio(cdm, order)))

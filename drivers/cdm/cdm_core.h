@@ -52,6 +52,7 @@ enum cdm_state {
  * @cancelled: somebody wants the transition to end; set, and together with @transition
  *	reset, under the lock of @wait
  * @offliner: who is offlining a block; under the lock of @wait
+ * @deadline: ends what another tool's offlining does in vain
  * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
@@ -91,6 +92,7 @@ struct cdm_device {
 	bool lost;
 	bool cancelled;
 	struct task_struct *offliner;
+	struct delayed_work deadline;
 	wait_queue_head_t wait;
 	unsigned long online_pages;
 
@@ -145,6 +147,13 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds);
 void cdm_hotplug_abandon(struct cdm_device *cdm);
 unsigned int cdm_drain_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);
+
+void cdm_announce(struct cdm_device *cdm);
+
+/* watch.c */
+int cdm_begin_watching(struct cdm_device *cdm);
+void cdm_end_watching(struct cdm_device *cdm);
+bool cdm_interrupt_offliner(struct cdm_device *cdm);
 
 /* job.c */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),

@@ -142,6 +142,8 @@ static int read_request(void *req, size_t size, void __user *user)
 		return -EFAULT;
 	if (usize < size)
 		return -EINVAL;
+	if (usize > PAGE_SIZE)
+		return -E2BIG;
 	return copy_struct_from_user(req, size, user, usize);
 }
 
@@ -180,6 +182,23 @@ static long do_quota(struct cdm_file *file, void __user *user)
 	return cdm_node_file_set_quota(file->memory, req.quota);
 }
 
+/* With a quota that was lowered, nothing gets to the device beside what is counted in it */
+static long migrate_own(struct cdm_file *file, const struct cdm_ioc_migrate *req,
+			unsigned long nr, int *status)
+{
+	enum cdm_migrate_whose whose = CDM_MIGRATE_OWN;
+	int nid = NUMA_NO_NODE;
+
+	if (!(req->flags & CDM_MIGRATE_TO_RAM)) {
+		if (cdm_state(file->cdm) != CDM_ONLINE)
+			return -ENODEV;
+		nid = file->cdm->config.nid;
+		if (cdm_node_file_quota(file->memory) < file->cdm->size)
+			whose = CDM_MIGRATE_FILES;
+	}
+	return cdm_node_migrate_range(nid, current->mm, req->addr, nr, status, whose);
+}
+
 static long do_migrate(struct cdm_file *file, void __user *user)
 {
 	int *status __free(kvfree) = NULL;
@@ -198,8 +217,7 @@ static long do_migrate(struct cdm_file *file, void __user *user)
 	status = kvmalloc_array(nr, sizeof(*status), GFP_KERNEL_ACCOUNT);
 	if (!status)
 		return -ENOMEM;
-	rc = cdm_migrate_range(req.flags & CDM_MIGRATE_TO_RAM ? NULL : file->cdm, current->mm,
-			       req.addr, nr, status);
+	rc = migrate_own(file, &req, nr, status);
 	if (rc < 0)
 		return rc;
 	req.moved = rc;

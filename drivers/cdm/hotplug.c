@@ -40,93 +40,17 @@ unsigned int cdm_drain_seconds(void)
 }
 
 /* Tell user space. Not before it can see the device, nor after. */
-static void announce(struct cdm_device *cdm)
+void cdm_announce(struct cdm_device *cdm)
 {
 	if (device_is_registered(&cdm->dev))
 		kobject_uevent(&cdm->dev.kobj, KOBJ_CHANGE);
-}
-
-static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
-{
-	enum cdm_state before = cdm_state(cdm);
-
-	WRITE_ONCE(cdm->online_pages, pages);
-	if (cdm_state(cdm) != before)
-		announce(cdm);
-}
-
-/* From the moment that it has gone until its users know */
-static bool is_being_lost(const struct cdm_device *cdm)
-{
-	return READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost);
-}
-
-static void set_offliner(struct cdm_device *cdm, struct task_struct *task)
-{
-	spin_lock_irq(&cdm->wait.lock);
-	cdm->offliner = task;
-	spin_unlock_irq(&cdm->wait.lock);
-}
-
-/* Refuse to offline a block that holds pages only a driver can give back */
-static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg)
-{
-	unsigned long held;
-
-	/* The block is isolated: after this, every page that was taken before is counted */
-	synchronize_rcu();
-	if (cdm->abandoned) {
-		/* Pages that came back too late are not counted, but lost all the same */
-		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
-		if (held)
-			dev_err(&cdm->dev, "%lu pages at %#llx were not given back and are lost\n",
-				held, PFN_PHYS(arg->start_pfn));
-		return NOTIFY_OK;
-	}
-
-	/* Its users are about to lose it, where they stand. Nobody uses what is not online yet. */
-	if (is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
-		return notifier_from_errno(-EBUSY);
-
-	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
-	if (!held)
-		return NOTIFY_OK;
-	dev_warn_ratelimited(&cdm->dev, "%lu pages at %#llx are held by the driver\n", held,
-			     PFN_PHYS(arg->start_pfn));
-	return notifier_from_errno(-EBUSY);
-}
-
-/* Under mem_hotplug_lock. cdm->lock may be held by whoever waits for that one: not taken. */
-static int memory_notify_cb(struct notifier_block *nb, unsigned long action, void *data)
-{
-	struct cdm_device *cdm = container_of(nb, struct cdm_device, nb);
-	struct memory_notify *arg = data;
-
-	if (!cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(arg->start_pfn)))
-		return NOTIFY_DONE;
-
-	switch (action) {
-	case MEM_GOING_OFFLINE:
-		set_offliner(cdm, current);
-		return going_offline(cdm, arg);
-	case MEM_CANCEL_OFFLINE:
-		set_offliner(cdm, NULL);
-		break;
-	case MEM_ONLINE:
-		set_online_pages(cdm, cdm->online_pages + arg->nr_pages);
-		break;
-	case MEM_OFFLINE:
-		set_offliner(cdm, NULL);
-		set_online_pages(cdm, cdm->online_pages - arg->nr_pages);
-		break;
-	}
-	return NOTIFY_OK;
 }
 
 /* The memory blocks and the name in /proc/iomem stay, so what they point to does, too */
 static void keep_until_reboot(struct cdm_device *cdm)
 {
 	get_device(&cdm->dev);
+	__module_get(THIS_MODULE);
 	dev_crit(&cdm->dev, "node %d keeps its memory blocks until reboot\n", cdm->config.nid);
 }
 
@@ -166,7 +90,7 @@ static void begin_transition(struct cdm_device *cdm, enum cdm_state transition)
 		cdm->cancelled = false;
 		WRITE_ONCE(cdm->transition, transition);
 	}
-	announce(cdm);
+	cdm_announce(cdm);
 	synchronize_rcu();
 }
 
@@ -178,7 +102,7 @@ static void end_transition(struct cdm_device *cdm)
 	WRITE_ONCE(cdm->transition, 0);
 	if (!cdm->abandoned)
 		cdm_node_set_draining(cdm->config.nid, false);
-	announce(cdm);
+	cdm_announce(cdm);
 }
 
 static void set_perf_attrs(struct cdm_device *cdm)
@@ -207,8 +131,7 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 
 	guard(mutex)(&cdm->lock);
 
-	cdm->nb.notifier_call = memory_notify_cb;
-	rc = register_memory_notifier(&cdm->nb);
+	rc = cdm_begin_watching(cdm);
 	if (rc)
 		return rc;
 
@@ -239,7 +162,7 @@ remove_memory:
 		keep_until_reboot(cdm);
 unregister_notifier:
 	cdm_node_set_ops(config->nid, NULL);
-	unregister_memory_notifier(&cdm->nb);
+	cdm_end_watching(cdm);
 	return rc;
 }
 
@@ -403,7 +326,7 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 		WRITE_ONCE(cdm->removed, true);
 	cdm_node_set_ops(cdm->config.nid, NULL);
 	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
-	unregister_memory_notifier(&cdm->nb);
+	cdm_end_watching(cdm);
 	rc = cdm_node_untag(cdm->config.nid);
 	if (rc)
 		dev_err(&cdm->dev, "node %d cannot be untagged (%pe)\n", cdm->config.nid,
@@ -429,8 +352,7 @@ void cdm_device_lost(struct cdm_device *cdm)
 	scoped_guard(spinlock_irq, &cdm->wait.lock) {
 		WRITE_ONCE(cdm->gone, true);
 		wake_up_all_locked(&cdm->wait);
-		if (cdm->offliner)
-			cdm_node_interrupt(cdm->offliner);
+		cdm_interrupt_offliner(cdm);
 	}
 	guard(mutex)(&cdm->lock);
 
@@ -471,6 +393,6 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 	if (rc)
 		cdm_report_users(cdm, rc);
 	cdm_node_set_ops(cdm->config.nid, NULL);
-	unregister_memory_notifier(&cdm->nb);
+	cdm_end_watching(cdm);
 	keep_until_reboot(cdm);
 }

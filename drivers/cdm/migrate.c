@@ -55,7 +55,7 @@ long cdm_migrate_range(struct cdm_device *to, struct mm_struct *mm, unsigned lon
 	if (!takes_pages(to))
 		return -ENODEV;
 	return cdm_node_migrate_range(to ? to->config.nid : NUMA_NO_NODE, mm, start, nr_pages,
-				      status);
+				      status, CDM_MIGRATE_ANY);
 }
 EXPORT_SYMBOL_GPL(cdm_migrate_range);
 

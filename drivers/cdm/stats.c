@@ -35,19 +35,19 @@ static ssize_t user_show(struct device *dev, struct device_attribute *attr, char
 {
 	return sysfs_emit(buf, "%lu\n", count_pages(dev).user);
 }
-static DEVICE_ATTR_RO(user);
+static DEVICE_ATTR_ADMIN_RO(user);
 
 static ssize_t pinned_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%lu\n", count_pages(dev).pinned);
 }
-static DEVICE_ATTR_RO(pinned);
+static DEVICE_ATTR_ADMIN_RO(pinned);
 
 static ssize_t bad_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%lu\n", count_pages(dev).bad);
 }
-static DEVICE_ATTR_RO(bad);
+static DEVICE_ATTR_ADMIN_RO(bad);
 
 static struct attribute *cdm_pages_attrs[] = {
 	&dev_attr_driver.attr,

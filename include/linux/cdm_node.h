@@ -487,6 +487,18 @@ struct cdm_node_ops {
 	struct folio *(*alloc)(const struct cdm_node_ops *ops, unsigned int order);
 };
 
+/**
+ * enum cdm_migrate_whose - which pages may be moved
+ * @CDM_MIGRATE_ANY: a driver's request: all
+ * @CDM_MIGRATE_OWN: a process's: its anonymous pages that nobody else has, and devices' files
+ * @CDM_MIGRATE_FILES: devices' files, whose quota they are in already
+ */
+enum cdm_migrate_whose {
+	CDM_MIGRATE_ANY,
+	CDM_MIGRATE_OWN,
+	CDM_MIGRATE_FILES,
+};
+
 /* For cdm_node_walk_mappings(); false ends it */
 typedef bool (*cdm_mapping_t)(struct mm_struct *mm, unsigned long addr, void *arg);
 
@@ -515,7 +527,7 @@ struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int 
 				   unsigned long nr_pages, gfp_t gfp);
 int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops);
 long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
-			    unsigned long nr, int *status);
+			    unsigned long nr, int *status, enum cdm_migrate_whose whose);
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status);
 int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn);
 int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg);

@@ -64,7 +64,8 @@ struct cdm_ioc_quota {
  * @length: bytes, a multiple of the page size, at most 1 GiB at a time
  * @status: address of an array of a __s32 for each page, or 0; out: 0, or a negative errno
  *	that says why the page is not there: ENOENT none was touched yet, EFAULT nothing of a
- *	kind that moves is mapped, EBUSY somebody refers to it, ENOMEM no room
+ *	kind that moves is mapped, EBUSY somebody refers to it, ENOMEM no room, EACCES it is
+ *	others' as well, is of a file that is no device's, or the file's quota was lowered
  * @moved: out: how many pages are where they should be
  */
 struct cdm_ioc_migrate {

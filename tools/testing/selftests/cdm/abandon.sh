@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A driver's remove() cannot fail: it waits, says what for, and at last gives up the pages
-# that nobody gives back. The node is lost afterwards: run it last, or alone.
+# that nobody gives back. And a registration that can neither be finished nor undone keeps what
+# it has. The nodes are lost afterwards: run it last, or alone.
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -38,4 +39,43 @@ test_remove_gives_up()
 	return $rc
 }
 
-run_tests remove_gives_up
+# inject FUNCTION ERRNO: its calls fail from now on
+inject()
+{
+	echo "$1" >"$fail/inject"
+	printf '%#x' "-$2" >"$fail/$1/retval"
+}
+
+test_registration_is_stuck()
+{
+	local pci start block rc=0 fail=/sys/kernel/debug/fail_function
+
+	[ -d $fail ] || return "$KSFT_SKIP"
+	"$CDM_PLUG" add 2 || return
+	pci=$(cat /sys/bus/pci/slots/2/address).0
+	export CDM_TEST_PARENT=$pci
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
+	echo 100 >$fail/probability
+	echo 0 >$fail/verbose
+	echo 2 >$fail/times
+	inject cdm_node_online_memory 1
+	inject cdm_node_remove_memory 16
+	dmesg -C
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $start $block -1")" "error EPERM" || rc=1
+	echo >"$fail/inject"
+	dmesg | grep -q 'keeps its memory blocks until reboot' || fail "not in the log" || rc=1
+	# its blocks are there, offline, and nobody else's
+	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 2 || rc=1
+	expect "again" "$(tell "register $start $block -1")" "error EEXIST" || rc=1
+	# but what another part of it is, is not lost
+	[[ $(tell "register $((start + 2 * block)) $block -1") =~ ^ok\ [0-9]+$ ]] ||
+		fail "another range does not register" || rc=1
+	stop_tool || rc=1
+	return $rc
+}
+
+run_tests remove_gives_up registration_is_stuck

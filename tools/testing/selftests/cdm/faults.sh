@@ -145,6 +145,26 @@ remove()
 }
 test_remove_tries_again() { with_device "" remove; }
 
+# What cannot happen is said, and the next registration has another id
+test_no_untagging()
+{
+	local first rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	first=$(tell "register $start $((2 * block)) -1")
+	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "does not register: $first" || rc=1
+	dmesg -C
+	inject cdm_node_untag 16
+	expect unregister "$(tell "unregister 5")" ok || rc=1
+	injected || rc=1
+	dmesg | grep -q "node ${first#ok } cannot be untagged (-16)" || fail "$(dmesg)" || rc=1
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 0 || rc=1
+	[[ $(tell "register $start $((2 * block)) -1") =~ ^ok\ [0-9]+$ ]] ||
+		fail "does not register afterwards" || rc=1
+	stop_tool || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+
 run_tests no_node_id no_lists no_tag no_thread bad_page_not_recorded memory_not_added \
 	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes unregistration retirement \
-	open_of_the_file migration remove_tries_again
+	open_of_the_file migration remove_tries_again no_untagging

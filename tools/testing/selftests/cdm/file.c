@@ -457,6 +457,37 @@ TEST_F(file, migrates)
 	munmap(anon, SIZE);
 }
 
+/* What others have as well, or the quota does not count, is no business of the file's */
+TEST_F(file, moves_only_what_is_ours)
+{
+	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = 4 * MIB };
+	int fd = open(getenv("CDM_SPARSE_FILE") ?: "", O_RDONLY);
+	char *anon = map_anonymous(SIZE), *cache;
+	int32_t status[SIZE / 4096];
+	uint64_t moved;
+	long i, sum = 0;
+
+	cache = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (cache == MAP_FAILED)
+		SKIP(return, "needs CDM_SPARSE_FILE");
+	for (i = 0; i < self->nr; i++)
+		sum += cache[i * self->page_size];
+	ASSERT_EQ(migrate(self->fd, 0, cache, SIZE, status, &moved), 0);
+	EXPECT_EQ(moved, sum);
+	EXPECT_EQ(status[0], -EACCES);
+	EXPECT_EQ(pages_on(cache, SIZE, self->devices), 0);
+
+	memset(anon, 1, SIZE);
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), 0);
+	ASSERT_EQ(migrate(self->fd, 0, anon, SIZE, status, &moved), 0);
+	EXPECT_EQ(moved, 0);
+	EXPECT_EQ(status[0], -EACCES);
+	EXPECT_EQ(pages_on(anon, SIZE, self->devices), 0);
+	munmap(anon, SIZE);
+	munmap(cache, SIZE);
+	close(fd);
+}
+
 /* What is on the device moves to RAM when it goes offline, and back when somebody says so */
 TEST_F(file, device_goes_offline)
 {

@@ -159,6 +159,26 @@ deadline()
 deadline_of_the_caller() { pinned deadline; }
 test_deadline_of_the_caller() { with_device "" deadline_of_the_caller; }
 
+# Another tool's offlining ends, too: it gets EINTR where the page is, and the log says who has it
+others_deadline()
+{
+	local one begun=$SECONDS answers=
+
+	dmesg -C
+	echo 3 >/sys/module/cdm/parameters/drain_seconds
+	for one in $(blocks_of $nid); do
+		answers+=$(write offline "$one/state")\ 
+	done
+	echo 60 >/sys/module/cdm/parameters/drain_seconds
+	[ $((SECONDS - begun)) -le 30 ] || fail "took $((SECONDS - begun)) s" || return
+	expect "one of the blocks" "$(tr ' ' '\n' <<<"$answers" | sort | xargs)" "EINTR ok ok ok" ||
+		return
+	dmesg | grep -q 'cannot drain (-110): .* 512 pinned' || fail "$(dmesg | tail -n 1)" || return
+	expect online_size "$(cat "$cdm/online_size")" "$block"
+}
+deadline_of_others() { pinned others_deadline; }
+test_deadline_of_other_tools() { with_device "" deadline_of_others; }
+
 # wait_for FILE VALUE: up to 20 seconds
 wait_for()
 {
@@ -398,7 +418,7 @@ test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
 
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
 	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
-	uevents deadline_of_the_caller cancel_a_drain cancel_onlining \
+	uevents deadline_of_the_caller deadline_of_other_tools cancel_a_drain cancel_onlining \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
 	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
 	surprise_removal driver_maps_what_is_lost lost_ends_every_drain \

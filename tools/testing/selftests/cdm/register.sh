@@ -29,7 +29,7 @@ test_node_with_cpus() { refused EBUSY "nid 0 has CPUs" "$start" $block 0; }
 
 test_unknown_policy()
 {
-	refused EINVAL "online_policy 7 is unknown" "$start" $block $nid policy=7
+	refused EINVAL "online_policy 7 is unknown" "$start" $block $nid online_policy=7
 }
 
 # The same range, the same node, or both

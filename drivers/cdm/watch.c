@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: who onlines and offlines a device's blocks, the core or somebody
+ * with a shell, is seen here. The state follows; a block that cannot go does not keep anybody
+ * who tries to offline it for ever.
+ *
+ * All of it runs under mem_hotplug_lock, but for what ends an offlining in vain.
+ */
+#include <linux/cdm_node.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+#include "cdm_core.h"
+
+static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
+{
+	enum cdm_state before = cdm_state(cdm);
+
+	WRITE_ONCE(cdm->online_pages, pages);
+	if (cdm_state(cdm) != before)
+		cdm_announce(cdm);
+}
+
+/* From the moment that it has gone until its users know */
+static bool is_being_lost(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost);
+}
+
+/* A block of the device is being offlined; the core's own work has a deadline in any case */
+static void begin_offlining(struct cdm_device *cdm)
+{
+	unsigned int seconds = cdm_drain_seconds();
+
+	spin_lock_irq(&cdm->wait.lock);
+	cdm->offliner = current;
+	spin_unlock_irq(&cdm->wait.lock);
+	if (seconds && !READ_ONCE(cdm->transition))
+		mod_delayed_work(system_wq, &cdm->deadline, seconds * (unsigned long)HZ);
+}
+
+static void end_offlining(struct cdm_device *cdm)
+{
+	spin_lock_irq(&cdm->wait.lock);
+	cdm->offliner = NULL;
+	spin_unlock_irq(&cdm->wait.lock);
+	cancel_delayed_work(&cdm->deadline);
+}
+
+/* Have whoever offlines a block give up. Under the lock of cdm->wait. */
+bool cdm_interrupt_offliner(struct cdm_device *cdm)
+{
+	if (cdm->offliner)
+		cdm_node_interrupt(cdm->offliner);
+	return cdm->offliner;
+}
+
+/* offline_pages() tries for ever to move what cannot be moved: not on our blocks */
+static void deadline_work(struct work_struct *work)
+{
+	struct cdm_device *cdm = container_of(work, struct cdm_device, deadline.work);
+	bool interrupted;
+
+	spin_lock_irq(&cdm->wait.lock);
+	interrupted = cdm_interrupt_offliner(cdm);
+	spin_unlock_irq(&cdm->wait.lock);
+	/* Gets its lock when the offlining has ended */
+	if (interrupted)
+		cdm_report_users(cdm, -ETIMEDOUT);
+}
+
+/* Refuse to offline a block that holds pages only a driver can give back */
+static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg)
+{
+	unsigned long held;
+
+	/* The block is isolated: after this, every page that was taken before is counted */
+	synchronize_rcu();
+	if (cdm->abandoned) {
+		/* Pages that came back too late are not counted, but lost all the same */
+		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
+		if (held)
+			dev_err(&cdm->dev, "%lu pages at %#llx were not given back and are lost\n",
+				held, PFN_PHYS(arg->start_pfn));
+		return NOTIFY_OK;
+	}
+
+	/* Its users are about to lose it, where they stand. Nobody uses what is not online yet. */
+	if (is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
+		return notifier_from_errno(-EBUSY);
+
+	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
+	if (!held)
+		return NOTIFY_OK;
+	dev_warn_ratelimited(&cdm->dev, "%lu pages at %#llx are held by the driver\n", held,
+			     PFN_PHYS(arg->start_pfn));
+	return notifier_from_errno(-EBUSY);
+}
+
+/* Under mem_hotplug_lock. cdm->lock may be held by whoever waits for that one: not taken. */
+static int memory_notify_cb(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct cdm_device *cdm = container_of(nb, struct cdm_device, nb);
+	struct memory_notify *arg = data;
+
+	if (!cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(arg->start_pfn)))
+		return NOTIFY_DONE;
+
+	switch (action) {
+	case MEM_GOING_OFFLINE:
+		begin_offlining(cdm);
+		return going_offline(cdm, arg);
+	case MEM_CANCEL_OFFLINE:
+		end_offlining(cdm);
+		break;
+	case MEM_ONLINE:
+		set_online_pages(cdm, cdm->online_pages + arg->nr_pages);
+		break;
+	case MEM_OFFLINE:
+		end_offlining(cdm);
+		set_online_pages(cdm, cdm->online_pages - arg->nr_pages);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+/**
+ * cdm_begin_watching() - see from now on what happens to a device's blocks
+ * @cdm: a device that has no blocks yet
+ *
+ * Context: Process context.
+ * Return: 0 or -EEXIST.
+ */
+int cdm_begin_watching(struct cdm_device *cdm)
+{
+	INIT_DELAYED_WORK(&cdm->deadline, deadline_work);
+	cdm->nb.notifier_call = memory_notify_cb;
+	return register_memory_notifier(&cdm->nb);
+}
+
+/* And no longer: nobody is at it any more on return */
+void cdm_end_watching(struct cdm_device *cdm)
+{
+	unregister_memory_notifier(&cdm->nb);
+	cancel_delayed_work_sync(&cdm->deadline);
+}
