@@ -167,7 +167,7 @@ others_deadline()
 	dmesg -C
 	echo 3 >/sys/module/cdm/parameters/drain_seconds
 	for one in $(blocks_of $nid); do
-		answers+=$(write offline "$one/state")\ 
+		answers+="$(write offline "$one/state") "
 	done
 	echo 60 >/sys/module/cdm/parameters/drain_seconds
 	[ $((SECONDS - begun)) -le 30 ] || fail "took $((SECONDS - begun)) s" || return
