@@ -20,18 +20,12 @@
 
 #include "cdm.h"
 
-/* A mapping knows its node by a value that no pointer has */
-static void *cdm_nid_value(int nid)
-{
-	return xa_mk_value(nid);
-}
-
 bool __cdm_owns_mapping(const struct address_space *mapping)
 {
 	return test_bit(AS_CDM, &mapping->flags);
 }
 
-struct folio *__cdm_mapping_folio(struct address_space *mapping, unsigned int order)
+struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
 {
 	return cdm_alloc_for_file(xa_to_value(mapping->i_private_data), order);
 }
@@ -73,7 +67,8 @@ struct file *cdm_node_create_file(int nid, u64 size)
 	if (IS_ERR(file))
 		return file;
 	mapping = file->f_mapping;
-	mapping->i_private_data = cdm_nid_value(nid);
+	/* Its node, by a value that no pointer has */
+	mapping->i_private_data = xa_mk_value(nid);
 	/* For what is allocated beside the pages: without the OOM killer, of no cgroup either */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	mapping_set_unevictable(mapping);

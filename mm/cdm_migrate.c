@@ -151,12 +151,10 @@ static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 static struct folio *cdm_new_folio(struct folio *src, unsigned long private)
 {
 	struct cdm_batch *batch = (struct cdm_batch *)private;
-	gfp_t gfp = __GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN;
 	unsigned int order = folio_order(src);
+	gfp_t gfp = CDM_GFP | (order ? __GFP_COMP : 0);
 	struct folio *dst = NULL;
 
-	if (order)
-		gfp |= __GFP_COMP;
 	if (batch->nid == NUMA_NO_NODE) {
 		gfp = order ? GFP_TRANSHUGE_LIGHT : GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
 		dst = __folio_alloc(gfp | __GFP_NOWARN, order, numa_mem_id(), &batch->nodes);
@@ -305,50 +303,6 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 	return rc;
 }
 
-/**
- * cdm_node_migrate_range() - move a process's pages
- * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
- * @mm: the process's, which the caller has a reference to
- * @start: a page's address
- * @nr: how many pages
- * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
- *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
- *	hugetlb and memory of other devices, -EACCES not for @whose
- * @whose: which pages may be moved
- *
- * Context: Process context. Takes mmap_lock. Sleeps.
- * Return: how many pages are where they should be; -ENOMEM with nothing done.
- */
-long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
-			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
-{
-	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, whose);
-	unsigned long done = 0, i, there = 0;
-
-	if (!batch)
-		return -ENOMEM;
-	lru_cache_disable();
-	while (done < nr) {
-		mmap_read_lock(mm);
-		for (i = done; i < nr && i < done + CDM_BATCH; i++) {
-			status[i] = cdm_batch_add_addr(batch, mm, start + i * PAGE_SIZE,
-						       &status[i]);
-			if (status[i] == -EAGAIN)
-				break;
-		}
-		mmap_read_unlock(mm);
-		cdm_batch_move(batch);
-		done = i;
-		cond_resched();
-	}
-	lru_cache_enable();
-	for (i = 0; i < nr; i++)
-		there += !status[i];
-	return there;
-}
-EXPORT_SYMBOL_GPL(cdm_node_migrate_range);
-ALLOW_ERROR_INJECTION(cdm_node_migrate_range, ERRNO);
-
 /* The folio that a page is in, with a reference, or NULL */
 static struct folio *cdm_get_folio_of(unsigned long pfn)
 {
@@ -367,6 +321,91 @@ static struct folio *cdm_get_folio_of(unsigned long pfn)
 	return NULL;
 }
 
+static int cdm_batch_add_pfn(struct cdm_batch *batch, unsigned long pfn, int *status)
+{
+	struct folio *folio = cdm_get_folio_of(pfn);
+	int rc;
+
+	if (!folio)
+		return -ENOENT;
+	rc = cdm_batch_add(batch, pfn_to_page(pfn), status);
+	folio_put(folio);
+	return rc;
+}
+
+/* What is to be moved: pages of @mm from @start on, or where there is no mm, @pfns */
+struct cdm_source {
+	struct mm_struct *mm;
+	unsigned long start;
+	const unsigned long *pfns;
+};
+
+/* Isolate from page @i on what fits into a batch; returns the page to go on with */
+static unsigned long cdm_batch_fill(struct cdm_batch *batch, const struct cdm_source *source,
+				    unsigned long i, unsigned long nr, int *status)
+{
+	unsigned long end = min(nr, i + CDM_BATCH);
+
+	if (source->mm)
+		mmap_read_lock(source->mm);
+	for (; i < end; i++) {
+		if (source->mm)
+			status[i] = cdm_batch_add_addr(batch, source->mm,
+						       source->start + i * PAGE_SIZE, &status[i]);
+		else
+			status[i] = cdm_batch_add_pfn(batch, source->pfns[i], &status[i]);
+		if (status[i] == -EAGAIN)
+			break;
+	}
+	if (source->mm)
+		mmap_read_unlock(source->mm);
+	return i;
+}
+
+static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long nr, int *status,
+			enum cdm_migrate_whose whose)
+{
+	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, whose);
+	unsigned long i = 0, there = 0;
+
+	if (!batch)
+		return -ENOMEM;
+	lru_cache_disable();
+	while (i < nr) {
+		i = cdm_batch_fill(batch, source, i, nr, status);
+		cdm_batch_move(batch);
+		cond_resched();
+	}
+	lru_cache_enable();
+	for (i = 0; i < nr; i++)
+		there += !status[i];
+	return there;
+}
+
+/**
+ * cdm_node_migrate_range() - move a process's pages
+ * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
+ * @mm: the process's, which the caller has a reference to
+ * @start: a page's address
+ * @nr: how many pages
+ * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
+ *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
+ *	hugetlb and memory of other devices, -EACCES not for @whose
+ * @whose: which pages may be moved
+ *
+ * Context: Process context. Takes mmap_lock. Sleeps.
+ * Return: how many pages are where they should be; -ENOMEM with nothing done.
+ */
+long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
+			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
+{
+	const struct cdm_source source = { .mm = mm, .start = start };
+
+	return cdm_migrate(nid, &source, nr, status, whose);
+}
+EXPORT_SYMBOL_GPL(cdm_node_migrate_range);
+ALLOW_ERROR_INJECTION(cdm_node_migrate_range, ERRNO);
+
 /**
  * cdm_node_migrate_pfns() - move pages, whoever has them
  * @nid: to where: a tagged node, or NUMA_NO_NODE for system RAM
@@ -379,32 +418,9 @@ static struct folio *cdm_get_folio_of(unsigned long pfn)
  */
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
 {
-	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, CDM_MIGRATE_ANY);
-	unsigned long done = 0, i, there = 0;
+	const struct cdm_source source = { .pfns = pfns };
 
-	if (!batch)
-		return -ENOMEM;
-	lru_cache_disable();
-	while (done < nr) {
-		for (i = done; i < nr && i < done + CDM_BATCH; i++) {
-			struct folio *folio = cdm_get_folio_of(pfns[i]);
-
-			status[i] = -ENOENT;
-			if (!folio)
-				continue;
-			status[i] = cdm_batch_add(batch, pfn_to_page(pfns[i]), &status[i]);
-			folio_put(folio);
-			if (status[i] == -EAGAIN)
-				break;
-		}
-		cdm_batch_move(batch);
-		done = i;
-		cond_resched();
-	}
-	lru_cache_enable();
-	for (i = 0; i < nr; i++)
-		there += !status[i];
-	return there;
+	return cdm_migrate(nid, &source, nr, status, CDM_MIGRATE_ANY);
 }
 EXPORT_SYMBOL_GPL(cdm_node_migrate_pfns);
 

@@ -34,24 +34,22 @@ static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
 }
 
 /**
- * cdm_count_held() - note that a driver has got pages, or is about to give them back
+ * cdm_count_held() - note that a driver has got pages
  * @cdm: the device
  * @pfn: the first page
- * @nr: how many; less than 0 when they come back
+ * @nr: how many
  *
- * Context: any, in the read-side critical section in which the pages change hands, or under
+ * Context: any, in the read-side critical section in which they were allocated, or under
  * mem_hotplug_lock.
  */
-void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, long nr)
+void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, unsigned long nr)
 {
-	unsigned long block = PHYS_PFN(memory_block_size_bytes());
-	unsigned long left = abs(nr), part;
+	unsigned long block = PHYS_PFN(memory_block_size_bytes()), part;
 
-	if (nr > 0)
-		this_cpu_add(*cdm->allocated, nr);
-	for (; left; left -= part, pfn += part) {
-		part = min(left, block - pfn % block);
-		atomic_add(nr > 0 ? part : -part, held_by(cdm, pfn));
+	this_cpu_add(*cdm->allocated, nr);
+	for (; nr; nr -= part, pfn += part) {
+		part = min(nr, block - pfn % block);
+		atomic_add(part, held_by(cdm, pfn));
 	}
 }
 
@@ -237,11 +235,6 @@ struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int orde
 	return folio;
 }
 
-static bool is_on_device(const struct cdm_device *cdm, const struct page *page)
-{
-	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(page_to_pfn(page)));
-}
-
 /**
  * cdm_page_is_spilled() - is a page that was allocated for a device system RAM?
  * @cdm: the device
@@ -252,7 +245,7 @@ static bool is_on_device(const struct cdm_device *cdm, const struct page *page)
  */
 bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page)
 {
-	return !is_on_device(cdm, page);
+	return !cdm_ranges_have(cdm->ranges, cdm->nr_ranges, PFN_PHYS(page_to_pfn(page)));
 }
 EXPORT_SYMBOL_GPL(cdm_page_is_spilled);
 
@@ -278,7 +271,7 @@ void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int orde
 {
 	atomic_t *held;
 
-	if (unlikely(!is_on_device(cdm, page))) {
+	if (unlikely(cdm_page_is_spilled(cdm, page))) {
 		cdm_free_spilled(cdm, page, order);
 		return;
 	}

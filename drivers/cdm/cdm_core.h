@@ -118,6 +118,12 @@ struct cdm_device {
 
 #define to_cdm_device(d) container_of(d, struct cdm_device, dev)
 
+/* Has it been pulled out, and its users do not know yet? */
+static inline bool cdm_is_being_lost(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost);
+}
+
 /* Derived, not stored: it stays true whoever onlines and offlines blocks */
 static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 {
@@ -131,13 +137,6 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
 
-/*
- * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
- * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
- * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
- */
-#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
-
 /* config.c */
 int cdm_config_check(struct device *parent, const struct cdm_config *config);
 
@@ -147,7 +146,6 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds);
 void cdm_hotplug_abandon(struct cdm_device *cdm);
 unsigned int cdm_drain_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);
-
 void cdm_announce(struct cdm_device *cdm);
 
 /* watch.c */
@@ -160,6 +158,8 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds);
 
 /* migrate.c */
+long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned long start,
+		       unsigned long nr_pages, int *status, enum cdm_migrate_whose whose);
 void cdm_init_node_ops(struct cdm_device *cdm);
 
 /* chardev.c */
@@ -170,7 +170,7 @@ void cdm_chardev_exit(void);
 
 /* alloc.c */
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order);
-void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, long nr);
+void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, unsigned long nr);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);
 unsigned long cdm_held_pages(struct cdm_device *cdm);

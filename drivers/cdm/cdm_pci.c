@@ -173,16 +173,15 @@ static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void 
 	return evicted;
 }
 
-/* Of a card that was pulled out nothing can be read, and what it had there is given up */
-static void forget_buffers(struct card *card)
+static void free_buffers(struct card *card, bool on_device)
 {
 	struct buffer *buffer;
 
-	while ((buffer = take_buffer(card, 0, true)))
+	while ((buffer = take_buffer(card, 0, on_device)))
 		free_buffer(card, buffer);
 }
 
-/* All that can go somewhere */
+/* All that can go somewhere. Of a card that was pulled out nothing can be read any more. */
 static void drain(struct cdm_device *cdm, void *data)
 {
 	struct card *card = data;
@@ -190,7 +189,7 @@ static void drain(struct cdm_device *cdm, void *data)
 	if (cdm != card->cdm[0])
 		return;
 	if (!pci_device_is_present(card->pdev))
-		forget_buffers(card);
+		free_buffers(card, true);
 	while (evict(cdm, 0, data))
 		;
 }
@@ -402,13 +401,11 @@ static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 static void cdm_pci_remove(struct pci_dev *pdev)
 {
 	struct card *card = pci_get_drvdata(pdev);
-	struct buffer *buffer;
 	unsigned int i;
 
 	for (i = 0; !pci_device_is_present(pdev) && i < card->nr; i++)
 		cdm_device_lost(card->cdm[i]);
-	while ((buffer = take_buffer(card, 0, false)))
-		free_buffer(card, buffer);
+	free_buffers(card, false);
 }
 
 static const struct pci_device_id cdm_pci_ids[] = {

@@ -186,17 +186,11 @@ static long do_quota(struct cdm_file *file, void __user *user)
 static long migrate_own(struct cdm_file *file, const struct cdm_ioc_migrate *req,
 			unsigned long nr, int *status)
 {
-	enum cdm_migrate_whose whose = CDM_MIGRATE_OWN;
-	int nid = NUMA_NO_NODE;
+	struct cdm_device *to = req->flags & CDM_MIGRATE_TO_RAM ? NULL : file->cdm;
+	bool lowered = cdm_node_file_quota(file->memory) < file->cdm->size;
 
-	if (!(req->flags & CDM_MIGRATE_TO_RAM)) {
-		if (cdm_state(file->cdm) != CDM_ONLINE)
-			return -ENODEV;
-		nid = file->cdm->config.nid;
-		if (cdm_node_file_quota(file->memory) < file->cdm->size)
-			whose = CDM_MIGRATE_FILES;
-	}
-	return cdm_node_migrate_range(nid, current->mm, req->addr, nr, status, whose);
+	return cdm_migrate_whose(to, current->mm, req->addr, nr, status,
+				 to && lowered ? CDM_MIGRATE_FILES : CDM_MIGRATE_OWN);
 }
 
 static long do_migrate(struct cdm_file *file, void __user *user)

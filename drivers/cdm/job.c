@@ -57,15 +57,10 @@ static bool is_finished(struct cdm_job *job)
 	return smp_load_acquire(&job->finished);
 }
 
-/* Has the device been pulled out? Not when that is what is being cleaned up. */
-static bool is_pulled(const struct cdm_device *cdm)
-{
-	return READ_ONCE(cdm->gone) && !cdm->lost;
-}
-
+/* Not when the device was pulled out, and that is what is being cleaned up */
 static bool should_end(const struct cdm_device *cdm)
 {
-	return READ_ONCE(cdm->cancelled) || is_pulled(cdm);
+	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm);
 }
 
 /**
@@ -108,7 +103,7 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	/* The thread's last instructions may be a module's that is about to be unloaded */
 	kthread_stop_put(job.task);
 
-	if (job.rc && is_pulled(cdm))
+	if (job.rc && cdm_is_being_lost(cdm))
 		return -ECANCELED;
 	if (job.rc != -EINTR)
 		return job.rc;

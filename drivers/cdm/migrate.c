@@ -29,6 +29,18 @@ static bool takes_pages(const struct cdm_device *to)
 	return !to || cdm_state(to) == CDM_ONLINE;
 }
 
+/* cdm_migrate_range(), of some pages only */
+long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned long start,
+		       unsigned long nr_pages, int *status, enum cdm_migrate_whose whose)
+{
+	if (!PAGE_ALIGNED(start))
+		return -EINVAL;
+	if (!takes_pages(to))
+		return -ENODEV;
+	return cdm_node_migrate_range(to ? to->config.nid : NUMA_NO_NODE, mm, start, nr_pages,
+				      status, whose);
+}
+
 /**
  * cdm_migrate_range() - move pages of a process to a device, or to system RAM
  * @to: the device; NULL for system RAM
@@ -50,12 +62,7 @@ static bool takes_pages(const struct cdm_device *to)
 long cdm_migrate_range(struct cdm_device *to, struct mm_struct *mm, unsigned long start,
 		       unsigned long nr_pages, int *status)
 {
-	if (!PAGE_ALIGNED(start))
-		return -EINVAL;
-	if (!takes_pages(to))
-		return -ENODEV;
-	return cdm_node_migrate_range(to ? to->config.nid : NUMA_NO_NODE, mm, start, nr_pages,
-				      status, CDM_MIGRATE_ANY);
+	return cdm_migrate_whose(to, mm, start, nr_pages, status, CDM_MIGRATE_ANY);
 }
 EXPORT_SYMBOL_GPL(cdm_migrate_range);
 

@@ -24,12 +24,6 @@ static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
 		cdm_announce(cdm);
 }
 
-/* From the moment that it has gone until its users know */
-static bool is_being_lost(const struct cdm_device *cdm)
-{
-	return READ_ONCE(cdm->gone) && !READ_ONCE(cdm->lost);
-}
-
 /* A block of the device is being offlined; the core's own work has a deadline in any case */
 static void begin_offlining(struct cdm_device *cdm)
 {
@@ -89,7 +83,7 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 	}
 
 	/* Its users are about to lose it, where they stand. Nobody uses what is not online yet. */
-	if (is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
+	if (cdm_is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
 		return notifier_from_errno(-EBUSY);
 
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);

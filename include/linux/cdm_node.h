@@ -298,18 +298,14 @@ static inline int cdm_copy_folio(struct folio *to, struct folio *from, const voi
 }
 
 bool __cdm_owns_mapping(const struct address_space *mapping);
-struct folio *__cdm_mapping_folio(struct address_space *mapping, unsigned int order);
+
+/* A page of such a file, or NULL */
+struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order);
 
 /* Do a file's pages come from a device, whatever policies say? */
 static inline bool cdm_owns_mapping(const struct address_space *mapping)
 {
 	return static_branch_unlikely(&cdm_key) && __cdm_owns_mapping(mapping);
-}
-
-/* A page of it, or NULL */
-static inline struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
-{
-	return __cdm_mapping_folio(mapping, order);
 }
 
 /* An OOM that ends in a fault is tried again; but a device does not grow */
@@ -464,6 +460,13 @@ static inline u64 cdm_ranges_size(const struct cdm_range *ranges, unsigned int n
 		size += ranges[i].size;
 	return size;
 }
+
+/*
+ * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
+ * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
+ * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
+ */
+#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
 
 /**
  * struct cdm_page_count - who has a device's pages
