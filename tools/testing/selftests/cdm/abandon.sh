@@ -39,33 +39,24 @@ test_remove_gives_up()
 	return $rc
 }
 
-# inject FUNCTION ERRNO: its calls fail from now on
-inject()
-{
-	echo "$1" >"$fail/inject"
-	printf '%#x' "-$2" >"$fail/$1/retval"
-}
-
 test_registration_is_stuck()
 {
-	local pci start block rc=0 fail=/sys/kernel/debug/fail_function
+	local pci start block rc=0
 
-	[ -d $fail ] || return "$KSFT_SKIP"
+	[ -d $fail_function ] || return "$KSFT_SKIP"
 	"$CDM_PLUG" add 2 || return
 	pci=$(cat /sys/bus/pci/slots/2/address).0
 	export CDM_TEST_PARENT=$pci
 	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 	{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
-	echo 100 >$fail/probability
-	echo 0 >$fail/verbose
-	echo 2 >$fail/times
-	inject cdm_node_online_memory 1
-	inject cdm_node_remove_memory 16
+	add_fault cdm_node_online_memory 1
+	add_fault cdm_node_remove_memory 16
+	echo 2 >$fail_function/times
 	dmesg -C
 	start_tool "$here/cdm_test_ctl"
 	expect register "$(tell "register $start $block -1")" "error EPERM" || rc=1
-	echo >"$fail/inject"
+	echo >$fail_function/inject
 	dmesg | grep -q 'keeps its memory blocks until reboot' || fail "not in the log" || rc=1
 	# its blocks are there, offline, and nobody else's
 	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1

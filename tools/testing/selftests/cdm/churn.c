@@ -7,7 +7,6 @@
  * wrong.
  */
 #include <inttypes.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
@@ -202,11 +201,8 @@ static bool start(struct thread *threads, char **argv)
 	}
 	printf("seed %u\n", threads[0].seed);
 	if (ioctl(threads[0].fd, CDM_TEST_REGISTER, &req) ||
-	    device_file(nid, "node", path, sizeof(path)))
+	    device_path(nid, path, sizeof(path)))
 		return false;
-	*strrchr(path, '/') = 0;
-	memmove(path + 5, strrchr(path, '/') + 1, strlen(strrchr(path, '/')));
-	memcpy(path, "/dev/", 5);
 	return true;
 }
 

@@ -5,17 +5,13 @@
 # shellcheck source=tools/testing/selftests/cdm/slot.sh
 . "$(dirname "$0")/slot.sh"
 
-fail=/sys/kernel/debug/fail_function
-[ -d $fail ] || skip_all "needs CONFIG_FAIL_FUNCTION and debugfs"
-echo 100 >$fail/probability
-echo 0 >$fail/verbose
+[ -d $fail_function ] || skip_all "needs CONFIG_FAIL_FUNCTION and debugfs"
 
 # inject FUNCTION ERRNO: its next call returns -ERRNO, and does nothing
 inject()
 {
-	echo "$1" >$fail/inject
-	printf '%#x' "-$2" >"$fail/$1/retval"
-	echo 1 >$fail/times
+	add_fault "$1" "$2"
+	echo 1 >$fail_function/times
 }
 
 # injected: was it called?
@@ -23,8 +19,8 @@ injected()
 {
 	local left
 
-	left=$(cat $fail/times)
-	echo >$fail/inject
+	left=$(cat $fail_function/times)
+	echo >$fail_function/inject
 	expect "calls still to fail" "$left" 0
 }
 

@@ -3,11 +3,8 @@
  * /dev/cdmN: memory of the device and of nothing else for who may open it, that behaves as
  * shared memory does, within a quota, and ends in SIGBUS and ENOSPC.
  */
-#include <limits.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -16,16 +13,10 @@
 #include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
 #include "../../../../include/uapi/linux/cdm.h"
 #include "../kselftest_harness.h"
+#include "sigbus.h"
 #include "util.h"
 
 #define SIZE	(8 * MIB)
-
-static sigjmp_buf lost;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(lost, 1);
-}
 
 /* Is touching it a SIGBUS? */
 static bool touch_fails(char *p)
@@ -56,17 +47,6 @@ FIXTURE(file) {
 	char *p;
 };
 
-/* The device file of a node's device */
-static int find_path(int nid, char *path, size_t size)
-{
-	char node[PATH_MAX];
-	int rc = device_file(nid, "node", node, sizeof(node));
-
-	*strrchr(node, '/') = 0;
-	snprintf(path, size, "/dev/%s", strrchr(node, '/') + 1);
-	return rc;
-}
-
 FIXTURE_SETUP(file)
 {
 	self->devices = node_mask("has_cdm");
@@ -75,7 +55,7 @@ FIXTURE_SETUP(file)
 	self->nid = __builtin_ctzl(self->devices);
 	self->page_size = sysconf(_SC_PAGESIZE);
 	self->nr = SIZE / self->page_size;
-	ASSERT_EQ(find_path(self->nid, self->path, sizeof(self->path)), 0);
+	ASSERT_EQ(device_path(self->nid, self->path, sizeof(self->path)), 0);
 	self->fd = open(self->path, O_RDWR);
 	ASSERT_GE(self->fd, 0);
 	self->p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);

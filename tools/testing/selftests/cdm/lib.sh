@@ -190,6 +190,18 @@ with_child_cpuset()
 	return $rc
 }
 
+# What fails by fault injection; a test asks whether it is there
+fail_function=/sys/kernel/debug/fail_function
+
+# add_fault FUNCTION ERRNO: the next calls return -ERRNO and do nothing, as many as "times" says
+add_fault()
+{
+	echo 100 >$fail_function/probability
+	echo 0 >$fail_function/verbose
+	echo "$1" >$fail_function/inject
+	printf '%#x' "-$2" >"$fail_function/$1/retval"
+}
+
 # start_tool COMMAND...: a program that answers lines with lines, until stop_tool
 start_tool()
 {

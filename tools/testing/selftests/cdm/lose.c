@@ -9,19 +9,10 @@
  * with the pages whose touch is a SIGBUS, the errno of reading the shared file, and of as
  * much memory in RAM the same, and the bytes that are not what they were.
  */
-#include <setjmp.h>
-#include <signal.h>
-
+#include "sigbus.h"
 #include "util.h"
 
 #define PATTERN 0x5a
-
-static sigjmp_buf lost;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(lost, 1);
-}
 
 /* Pages of a mapping whose touch is a SIGBUS; adds to @wrong the bytes that have changed */
 static long count_lost(const volatile char *p, size_t size, long *wrong)

@@ -26,6 +26,17 @@ with_card()
 	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
 }
 
+# with_parameter FILE VALUE DEFAULT COMMAND...: while a module's parameter is another one
+with_parameter()
+{
+	local rc=0
+
+	echo "$2" >"$1"
+	"${@:4}" || rc=1
+	echo "$3" >"$1"
+	return $rc
+}
+
 stat() { cat "$cdm/stats/$1"; }
 
 buffers_in_ram() { echo $(($(cat "$cdm/spill_used") >> 21)); }
@@ -81,15 +92,7 @@ engine()
 		return
 	expect "copied by it" $(($(cat $edu/copied_pages) - before)) 16
 }
-test_engine()
-{
-	local rc=0
-
-	echo 1 >$edu/max_pages
-	with_card engine || rc=1
-	echo 0 >$edu/max_pages
-	return $rc
-}
+test_engine() { with_parameter $edu/max_pages 1 0 with_card engine; }
 
 # Everything at once
 whole_life()
@@ -153,29 +156,19 @@ partitioned()
 	expect "the second one offline" "$(write offline "$(cdm_of "$other")/state")" ok || return
 	expect "held by the first" "$(cat "$cdm/pages_in_use/driver")" 25600
 }
-test_partitions()
-{
-	local rc=0
-
-	echo 2 >$module/partitions
-	with_card partitioned || rc=1
-	echo 1 >$module/partitions
-	return $rc
-}
+test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned; }
 
 # No driver takes the card then, and the log says why
-test_wrong_partitions()
+wrong_partitions()
 {
 	local rc=0
 
-	echo 9 >$module/partitions
-	"$CDM_PLUG" add 2>/dev/null && fail "it was taken" && rc=1
+	! "$CDM_PLUG" add 2>/dev/null || fail "it was taken" || rc=1
 	dmesg | grep -q 'partitions 9 is not 1 to 8' || fail "nothing in the log" || rc=1
 	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
-	echo 1 >$module/partitions
-	"$CDM_PLUG" remove || rc=1
-	return $rc
+	"$CDM_PLUG" remove && return $rc
 }
+test_wrong_partitions() { with_parameter $module/partitions 9 1 wrong_partitions; }
 
 run_tests three_doors oversubscription engine whole_life pulled_out partitions \
 	wrong_partitions

@@ -9,18 +9,10 @@
  * With "shared", a child has all of it in swap, of which its parent has read it back; the
  * child says a second line of its own.
  */
-#include <setjmp.h>
-#include <signal.h>
 #include <sys/wait.h>
 
+#include "sigbus.h"
 #include "util.h"
-
-static sigjmp_buf lost;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(lost, 1);
-}
 
 /* Content that no two pages share, and that does not compress */
 static uint64_t word_of(size_t index)

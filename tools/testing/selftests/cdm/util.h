@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
 #include <numa.h>
 #include <numaif.h>
@@ -168,6 +169,19 @@ static inline int device_file(int nid, const char *name, char *path, size_t size
 	}
 	globfree(&found);
 	return rc;
+}
+
+/* The file in /dev of the device whose memory node @nid is, in @path; as device_file() */
+static inline int device_path(int nid, char *path, size_t size)
+{
+	char folder[PATH_MAX];
+	int rc = device_file(nid, "", folder, sizeof(folder));
+
+	if (rc)
+		return rc;
+	folder[strlen(folder) - 1] = 0;
+	snprintf(path, size, "/dev/%s", strrchr(folder, '/') + 1);
+	return 0;
 }
 
 #define CHILD_CPUSET "/sys/fs/cgroup/cdm_child"
