@@ -76,9 +76,21 @@ device_nodes()
 }
 
 # used_pages NODE: pages of the node that somebody has: managed less those in the buddy
-# allocator and on per-CPU lists. 0 on an idle device. buddyinfo, not the zone's counter of
-# free pages, which is kept on each CPU and folded now and then.
+# allocator and on per-CPU lists. 0 on an idle device. What goes from one to the other while
+# they are read would count as used: the same number twice is needed.
 used_pages()
+{
+	local pages last=
+
+	while pages=$(used_pages_now "$1") && [ "$pages" != "$last" ]; do
+		last=$pages
+	done
+	echo "$pages"
+}
+
+# used_pages_now NODE: from buddyinfo, not from the zone's counter of free pages, which is
+# kept on each CPU and folded now and then
+used_pages_now()
 {
 	awk -v nid="$1" '
 		FILENAME ~ /buddyinfo/ {
