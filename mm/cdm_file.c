@@ -2,23 +2,44 @@
 /*
  * Coherent device memory: files whose pages are a device's, for the driver core's /dev/cdmN.
  *
- * They are files of tmpfs, each on a mount of its own whose size is the file's quota: so
- * mmap, fork, mremap, mlock, userfaultfd, GUP and migration work on them as on any shared
- * memory. Only where the pages come from differs, and that there is no waiting for more and
- * no OOM killer when there are none: SIGBUS, ENOSPC.
+ * They are files of tmpfs, so mmap, fork, mremap, mlock, userfaultfd, GUP and migration work
+ * on them as on any shared memory. What differs: where the pages come from; that there is no
+ * waiting for more and no OOM killer when there are none, but SIGBUS and ENOSPC; and what
+ * they count in, the file's quota instead of a file system's size and the commit limit of
+ * system RAM.
+ *
+ * Locking: cdm_memory->lock makes quota and use one.
  */
 #include <linux/cdm_node.h>
 #include <linux/err.h>
 #include <linux/error-injection.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
 #include <linux/pagemap.h>
-#include <linux/percpu_counter.h>
 #include <linux/shmem_fs.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "cdm.h"
+
+/* What a file has of a device, in pages; lives as long as the inode */
+struct cdm_memory {
+	spinlock_t lock; /* see above */
+	unsigned long used;
+	unsigned long quota;
+	int nid;
+};
+
+/* Where the files are: a mount of our own for its huge pages, that no user sees */
+static struct vfsmount *cdm_mnt;
+
+static struct cdm_memory *cdm_memory_of(const struct address_space *mapping)
+{
+	return mapping->i_private_data;
+}
 
 bool __cdm_owns_mapping(const struct address_space *mapping)
 {
@@ -27,48 +48,78 @@ bool __cdm_owns_mapping(const struct address_space *mapping)
 
 struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
 {
-	return cdm_alloc_for_file(xa_to_value(mapping->i_private_data), order);
+	return cdm_alloc_for_file(cdm_memory_of(mapping)->nid, order);
 }
 
-static struct vfsmount *cdm_mount(u64 size)
+int cdm_mapping_charge(struct address_space *mapping, long pages)
 {
-	struct file_system_type *tmpfs = get_fs_type("tmpfs");
-	struct vfsmount *mnt;
-	char options[48];
+	struct cdm_memory *memory = cdm_memory_of(mapping);
 
-	if (!tmpfs)
-		return ERR_PTR(-ENODEV);
-	snprintf(options, sizeof(options), "size=%llu%s", size,
-		 has_transparent_hugepage() ? ",huge=within_size" : "");
-	mnt = vfs_kern_mount(tmpfs, SB_KERNMOUNT, "cdm", options);
-	put_filesystem(tmpfs);
-	return mnt;
+	int rc = -ENOSPC;
+
+	spin_lock(&memory->lock);
+	if (memory->used + pages <= memory->quota) {
+		memory->used += pages;
+		rc = 0;
+	}
+	spin_unlock(&memory->lock);
+	return rc;
+}
+
+void __cdm_mapping_uncharge(struct address_space *mapping, long pages)
+{
+	struct cdm_memory *memory = cdm_memory_of(mapping);
+
+	spin_lock(&memory->lock);
+	memory->used -= pages;
+	spin_unlock(&memory->lock);
+}
+
+void __cdm_mapping_evict(struct address_space *mapping)
+{
+	struct cdm_memory *memory = cdm_memory_of(mapping);
+
+	WARN_ON_ONCE(memory->used);
+	kfree(memory);
+}
+
+/* What went to RAM with its device is RAM: it may be paged out */
+bool cdm_folio_has_left(const struct folio *folio)
+{
+	/* It may just have been truncated */
+	const struct address_space *mapping = READ_ONCE(folio->mapping);
+
+	return mapping && cdm_owns_mapping(mapping) && !node_is_cdm(folio_nid(folio));
 }
 
 /**
  * cdm_node_create_file() - create a file whose pages are a device's
  * @nid: the device's node
- * @size: bytes
+ * @size: bytes, which are the quota at first
  *
  * Context: Process context. Sleeps.
  * Return: the file, to be given to fput(); -ENOMEM, -ENODEV where there is no tmpfs.
  */
 struct file *cdm_node_create_file(int nid, u64 size)
 {
-	struct vfsmount *mnt = cdm_mount(size);
 	struct address_space *mapping;
+	struct cdm_memory *memory;
 	struct file *file;
 
-	if (IS_ERR(mnt))
-		return ERR_CAST(mnt);
-	file = shmem_file_setup_with_mnt(mnt, "cdm", size, VM_NORESERVE);
-	/* The file keeps it from here on */
-	mntput(mnt);
-	if (IS_ERR(file))
+	if (!cdm_mnt)
+		return ERR_PTR(-ENODEV);
+	memory = kmalloc(sizeof(*memory), GFP_KERNEL_ACCOUNT);
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
+	file = shmem_file_setup_with_mnt(cdm_mnt, "cdm", size, VM_NORESERVE);
+	if (IS_ERR(file)) {
+		kfree(memory);
 		return file;
+	}
+	*memory = (struct cdm_memory) { .nid = nid, .quota = PFN_UP(size) };
+	spin_lock_init(&memory->lock);
 	mapping = file->f_mapping;
-	/* Its node, by a value that no pointer has */
-	mapping->i_private_data = xa_mk_value(nid);
+	mapping->i_private_data = memory;
 	/* For what is allocated beside the pages: without the OOM killer, of no cgroup either */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	mapping_set_unevictable(mapping);
@@ -78,23 +129,16 @@ struct file *cdm_node_create_file(int nid, u64 size)
 EXPORT_SYMBOL_GPL(cdm_node_create_file);
 ALLOW_ERROR_INJECTION(cdm_node_create_file, ERRNO);
 
-static struct shmem_sb_info *cdm_sbinfo(struct file *file)
-{
-	return file_inode(file)->i_sb->s_fs_info;
-}
-
 /**
  * cdm_node_file_used() - how much a file has
  * @file: of cdm_node_create_file()
  *
- * Context: Process context.
+ * Context: Any.
  * Return: bytes.
  */
 u64 cdm_node_file_used(struct file *file)
 {
-	struct shmem_sb_info *sbinfo = cdm_sbinfo(file);
-
-	return percpu_counter_sum_positive(&sbinfo->used_blocks) << PAGE_SHIFT;
+	return (u64)READ_ONCE(cdm_memory_of(file->f_mapping)->used) << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(cdm_node_file_used);
 
@@ -107,7 +151,7 @@ EXPORT_SYMBOL_GPL(cdm_node_file_used);
  */
 u64 cdm_node_file_quota(struct file *file)
 {
-	return (u64)READ_ONCE(cdm_sbinfo(file)->max_blocks) << PAGE_SHIFT;
+	return (u64)READ_ONCE(cdm_memory_of(file->f_mapping)->quota) << PAGE_SHIFT;
 }
 EXPORT_SYMBOL_GPL(cdm_node_file_quota);
 
@@ -121,16 +165,33 @@ EXPORT_SYMBOL_GPL(cdm_node_file_quota);
  */
 int cdm_node_file_set_quota(struct file *file, u64 bytes)
 {
-	struct shmem_sb_info *sbinfo = cdm_sbinfo(file);
-	unsigned long blocks = PFN_UP(bytes);
-	int rc = 0;
+	struct cdm_memory *memory = cdm_memory_of(file->f_mapping);
 
-	raw_spin_lock(&sbinfo->stat_lock);
-	if (percpu_counter_compare(&sbinfo->used_blocks, blocks) > 0)
-		rc = -EBUSY;
-	else
-		WRITE_ONCE(sbinfo->max_blocks, blocks);
-	raw_spin_unlock(&sbinfo->stat_lock);
+	int rc = -EBUSY;
+
+	spin_lock(&memory->lock);
+	if (memory->used <= PFN_UP(bytes)) {
+		WRITE_ONCE(memory->quota, PFN_UP(bytes));
+		rc = 0;
+	}
+	spin_unlock(&memory->lock);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_file_set_quota);
+
+static int __init cdm_mount_files(void)
+{
+	struct file_system_type *tmpfs = get_fs_type("tmpfs");
+	char huge[] = "huge=within_size";
+	struct vfsmount *mnt;
+
+	if (!tmpfs)
+		return 0;
+	mnt = vfs_kern_mount(tmpfs, SB_KERNMOUNT, "cdm", has_transparent_hugepage() ? huge : NULL);
+	put_filesystem(tmpfs);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	cdm_mnt = mnt;
+	return 0;
+}
+fs_initcall(cdm_mount_files);

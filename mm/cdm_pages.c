@@ -24,6 +24,7 @@
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
 #include <linux/page_owner.h>
+#include <linux/page_ref.h>
 #include <linux/swap.h>
 #include <linux/xarray.h>
 
@@ -147,17 +148,21 @@ void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
 
 /**
  * cdm_node_free_around_bad() - free a block of pages some of which have gone bad
- * @page: the first of 2^@order pages, which the caller alone holds
+ * @page: the first of 2^@order pages, of which the caller has a reference
  * @order: above 0, as they were allocated
  *
  * The free path looks for bad pages only where it frees single ones.
  *
  * Context: Any context that may free pages.
+ * Return: false when somebody else has a reference, too: then nothing has changed.
  */
-void cdm_node_free_around_bad(struct page *page, unsigned int order)
+bool cdm_node_free_around_bad(struct page *page, unsigned int order)
 {
 	unsigned long i, nr = 1UL << order;
 
+	/* Nobody gets one from here on who only looks whether there is one */
+	if (!page_ref_freeze(page, 1))
+		return false;
 	atomic_set(&page_folio(page)->_large_mapcount, 0);
 	atomic_set(&page_folio(page)->_entire_mapcount, 0);
 	pgalloc_tag_split(page_folio(page), order, 0);
@@ -171,9 +176,11 @@ void cdm_node_free_around_bad(struct page *page, unsigned int order)
 	}
 	folio_clear_head((struct folio *)page);
 	set_mask_bits(&page[1].flags, PAGE_FLAGS_SECOND, 0);
+	page_ref_unfreeze(page, 1);
 
 	for (i = 0; i < nr; i++)
 		__free_page(page + i);
+	return true;
 }
 EXPORT_SYMBOL_GPL(cdm_node_free_around_bad);
 

@@ -256,6 +256,53 @@ static bool has_bad_page(struct page *page, unsigned int order)
 	return cdm_node_next_bad(pfn, end) < end;
 }
 
+/* False when somebody else refers to the block, so that it cannot be taken apart */
+static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	/* Afterwards it would be the next owner's entry */
+	cdm_will_not_linger(cdm, page);
+	return cdm_node_free_around_bad(page, order);
+}
+
+static bool free_on_device(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	if (READ_ONCE(cdm->abandoned))
+		return true; /* lost */
+	if (unlikely(READ_ONCE(cdm->has_bad_pages)) && order && has_bad_page(page, order))
+		return free_around_bad(cdm, page, order);
+	__free_pages(page, order);
+	return true;
+}
+
+static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	atomic_t *held = held_by(cdm, page_to_pfn(page));
+	bool freed;
+
+	rcu_read_lock();
+	freed = free_on_device(cdm, page, order);
+	/* After the free, so that a count of 0 means that the block's pages are back */
+	if (likely(freed))
+		atomic_sub(1 << order, held);
+	rcu_read_unlock();
+	if (likely(freed))
+		return;
+	if (cdm_may_linger(cdm, page, order))
+		cdm_linger(cdm, page);
+	else
+		dev_warn_ratelimited(&cdm->dev, "no memory to free around a bad page: lost %lu\n",
+				     1UL << order);
+}
+
+/* Free what a driver has given back, or look again later */
+void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	if (unlikely(cdm_page_is_spilled(cdm, page)))
+		cdm_put_back_spilled(cdm, page, order);
+	else
+		put_back_on_device(cdm, page, order);
+}
+
 /**
  * cdm_free_pages() - give pages back
  * @cdm: the device that they came from
@@ -263,30 +310,19 @@ static bool has_bad_page(struct page *page, unsigned int order)
  * @order: the order that it was called with
  *
  * A page that comes back after cdm_device_remove() has given it up stays lost. System RAM
- * counts for the budget until nobody refers to it any more.
+ * counts for the budget until nobody refers to it any more; so long, too, a block with a
+ * page that has gone bad counts as the driver's.
  *
  * Context: Any context that may free pages: not NMI. Does not sleep.
  */
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	atomic_t *held;
-
 	if (unlikely(cdm_page_is_spilled(cdm, page))) {
-		cdm_free_spilled(cdm, page, order);
-		return;
+		atomic_long_sub(1L << order, &cdm->spill_held);
+		cdm_put_back_spilled(cdm, page, order);
+	} else {
+		put_back_on_device(cdm, page, order);
 	}
-	held = held_by(cdm, page_to_pfn(page));
-
-	rcu_read_lock();
-	if (READ_ONCE(cdm->abandoned))
-		; /* lost */
-	else if (unlikely(READ_ONCE(cdm->has_bad_pages)) && order && has_bad_page(page, order))
-		cdm_node_free_around_bad(page, order);
-	else
-		__free_pages(page, order);
-	/* After the free, so that a count of 0 means that the block's pages are back */
-	atomic_sub(1 << order, held);
-	rcu_read_unlock();
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages);
 

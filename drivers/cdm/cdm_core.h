@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 /**
  * enum cdm_state - where a device is in its life; see the drawing in hotplug.c
@@ -66,8 +67,9 @@ enum cdm_state {
  * @evict_lock: protects @evictors
  * @evictors: who is in ops->evict
  * @spill_used: pages of system RAM that count for the budget
- * @lingering: those that the driver has given back and somebody else still refers to
- * @lingering_lock: protects @lingering; taken in any context
+ * @spill_held: those of them that drivers have not given back
+ * @leaving: no more of it, the device is about to go; written under @lock
+ * @pages: what may linger and what does; see linger.c
  * @collection: looks whether the last reference has gone
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
@@ -108,8 +110,9 @@ struct cdm_device {
 	struct list_head evictors;
 
 	atomic_long_t spill_used;
-	struct list_head lingering;
-	spinlock_t lingering_lock; /* see above */
+	atomic_long_t spill_held;
+	bool leaving;
+	struct xarray pages;
 	struct delayed_work collection;
 
 	unsigned long nr_blocks;
@@ -171,6 +174,7 @@ void cdm_chardev_exit(void);
 /* alloc.c */
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order);
 void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, unsigned long nr);
+void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);
 unsigned long cdm_held_pages(struct cdm_device *cdm);
@@ -184,10 +188,16 @@ int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
 bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags);
 
 /* spill.c */
-void cdm_spill_init(struct cdm_device *cdm);
-void cdm_spill_exit(struct cdm_device *cdm);
 struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int flags);
-void cdm_free_spilled(struct cdm_device *cdm, struct page *page, unsigned int order);
+void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned int order);
+
+/* linger.c */
+void cdm_linger_init(struct cdm_device *cdm);
+void cdm_linger_exit(struct cdm_device *cdm);
+bool cdm_may_linger(struct cdm_device *cdm, struct page *page, unsigned int order);
+void cdm_will_not_linger(struct cdm_device *cdm, struct page *page);
+void cdm_linger(struct cdm_device *cdm, struct page *page);
+void cdm_collect(struct cdm_device *cdm);
 
 /* retire.c */
 unsigned long cdm_retired_pages(const struct cdm_device *cdm);

@@ -34,7 +34,7 @@ static void cdm_device_release(struct device *dev)
 {
 	struct cdm_device *cdm = to_cdm_device(dev);
 
-	cdm_spill_exit(cdm);
+	cdm_linger_exit(cdm);
 	ida_free(&cdm_ida, dev->id);
 	free_percpu(cdm->allocated);
 	kfree(cdm->ranges);
@@ -86,7 +86,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	init_waitqueue_head(&cdm->wait);
 	spin_lock_init(&cdm->evict_lock);
 	INIT_LIST_HEAD(&cdm->evictors);
-	cdm_spill_init(cdm);
+	cdm_linger_init(cdm);
 	cdm_init_node_ops(cdm);
 	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
 
@@ -215,7 +215,8 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  * User pages move to system RAM first.
  *
  * Context: Process context.
- * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, -ETIMEDOUT
+ * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM
+ * that counts for it; -ETIMEDOUT
  * when a page did not move in time, -ECANCELED when an administrator ended it,
  * -ENOMEM: then the device is as it was, and the call can be made again.
  */

@@ -100,6 +100,7 @@ static void end_transition(struct cdm_device *cdm)
 	if (READ_ONCE(cdm->gone))
 		return;
 	WRITE_ONCE(cdm->transition, 0);
+	WRITE_ONCE(cdm->leaving, cdm->removed);
 	if (!cdm->abandoned)
 		cdm_node_set_draining(cdm->config.nid, false);
 	cdm_announce(cdm);
@@ -178,6 +179,12 @@ static void ask_driver(struct cdm_device *cdm)
 		cdm->config.ops->drain(cdm, cdm->config.ops_data);
 }
 
+/* Does a driver hold what has to leave? The system RAM that it has may stay with the device. */
+static bool drivers_hold(struct cdm_device *cdm)
+{
+	return cdm_held_pages(cdm) || (cdm->leaving && atomic_long_read(&cdm->spill_held));
+}
+
 /* Move everything away and offline or remove the memory; on failure all is as before */
 static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		 unsigned int seconds)
@@ -192,9 +199,10 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	if (!cdm->abandoned && !driver_can_be_asked(cdm) && cdm_held_pages(cdm))
 		return -EBUSY;
 
+	WRITE_ONCE(cdm->leaving, work == remove_work || cdm->abandoned);
 	begin_transition(cdm, CDM_DRAINING);
 	ask_driver(cdm);
-	rc = !cdm->abandoned && cdm_held_pages(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
+	rc = !cdm->abandoned && drivers_hold(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
 	if (rc || work != remove_work)
 		end_transition(cdm);
 	return rc;
@@ -296,8 +304,9 @@ void cdm_report_users(struct cdm_device *cdm, int rc)
 
 	cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
 	dev_warn(&cdm->dev,
-		 "cannot drain (%pe): pages %lu the driver's, %lu pinned, %lu bad, %lu of users\n",
-		 ERR_PTR(rc), cdm_held_pages(cdm), count.pinned, count.bad, count.user);
+		 "cannot drain (%pe): pages %lu the driver's, %lu pinned, %lu bad, %lu of users; %ld of RAM the driver's\n",
+		 ERR_PTR(rc), cdm_held_pages(cdm), count.pinned, count.bad, count.user,
+		 atomic_long_read(&cdm->spill_held));
 }
 
 /**

@@ -47,17 +47,29 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 }
 EXPORT_SYMBOL_GPL(cdm_retire_page);
 
+/* The next bad page from *@pfn on, in the range *@i or a later one; begin with 0 and 0 */
+static bool next_bad(const struct cdm_device *cdm, unsigned int *i, unsigned long *pfn)
+{
+	const struct cdm_range *range;
+	unsigned long end;
+
+	for (; *i < cdm->nr_ranges; (*i)++, *pfn = 0) {
+		range = &cdm->ranges[*i];
+		end = PHYS_PFN(range->start + range->size);
+		*pfn = cdm_node_next_bad(max(*pfn, PHYS_PFN(range->start)), end);
+		if (*pfn < end)
+			return true;
+	}
+	return false;
+}
+
 unsigned long cdm_retired_pages(const struct cdm_device *cdm)
 {
-	unsigned long pfn, end, nr = 0;
-	unsigned int i;
+	unsigned long pfn = 0, nr = 0;
+	unsigned int i = 0;
 
-	for (i = 0; i < cdm->nr_ranges; i++) {
-		end = PHYS_PFN(cdm->ranges[i].start + cdm->ranges[i].size);
-		for (pfn = PHYS_PFN(cdm->ranges[i].start);
-		     (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++)
-			nr++;
-	}
+	for (; next_bad(cdm, &i, &pfn); pfn++)
+		nr++;
 	return nr;
 }
 
@@ -68,25 +80,21 @@ static ssize_t bad_pages_read(struct file *file, struct kobject *kobj, struct bi
 			      char *buf, loff_t pos, size_t count)
 {
 	const struct cdm_device *cdm = to_cdm_device(kobj_to_dev(kobj));
-	unsigned long pfn, end, before = pos / BAD_PAGE_LINE_LEN;
+	unsigned long pfn = 0, before = pos / BAD_PAGE_LINE_LEN;
 	size_t len = 0, part, skip = pos % BAD_PAGE_LINE_LEN;
 	char line[BAD_PAGE_LINE_LEN + 1];
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 0; i < cdm->nr_ranges; i++) {
-		end = PHYS_PFN(cdm->ranges[i].start + cdm->ranges[i].size);
-		for (pfn = PHYS_PFN(cdm->ranges[i].start);
-		     len < count && (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++) {
-			if (before) {
-				before--;
-				continue;
-			}
-			snprintf(line, sizeof(line), "0x%016llx\n", PFN_PHYS(pfn));
-			part = min(count - len, BAD_PAGE_LINE_LEN - skip);
-			memcpy(buf + len, line + skip, part);
-			len += part;
-			skip = 0;
+	for (; len < count && next_bad(cdm, &i, &pfn); pfn++) {
+		if (before) {
+			before--;
+			continue;
 		}
+		snprintf(line, sizeof(line), "0x%016llx\n", PFN_PHYS(pfn));
+		part = min(count - len, BAD_PAGE_LINE_LEN - skip);
+		memcpy(buf + len, line + skip, part);
+		len += part;
+		skip = 0;
 	}
 	return len;
 }

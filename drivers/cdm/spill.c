@@ -2,29 +2,22 @@
 /*
  * Coherent device memory: system RAM for what does not fit on a device, within a budget.
  *
- * A page counts from before it is allocated until nobody refers to it. The driver's word
- * that it has no more use for it is not enough: a process may have it mapped, or pinned.
- * The page allocator tells nobody of the last reference, so the driver's own is kept, in a
- * list, until it is the only one.
+ * A page counts from before it is allocated until nobody refers to it (linger.c).
  *
  * Locking: spill_used is exact without a lock, a share is taken before its page is
- * allocated and put back after it was freed. lingering_lock protects the list, and page->lru
- * of the pages in it, which are on no other.
+ * allocated and put back after it was freed. A share is taken in a read-side critical
+ * section of RCU from its look at @leaving on; who sets that waits for a grace period, and
+ * then finds what drivers hold in spill_held.
  */
 #include <linux/atomic.h>
 #include <linux/cdm.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
-#include <linux/list.h>
 #include <linux/mm.h>
-#include <linux/spinlock.h>
-#include <linux/workqueue.h>
+#include <linux/rcupdate.h>
 
 #include "cdm_core.h"
-
-/* How soon somebody looks whether the last reference has gone; a spill in need looks, too */
-#define COLLECT_AFTER HZ
 
 static void put_share(struct cdm_device *cdm, unsigned int order)
 {
@@ -36,60 +29,41 @@ static bool take_share(struct cdm_device *cdm, unsigned int order)
 	long max = min(READ_ONCE(cdm->config.spill_max) >> PAGE_SHIFT, (u64)LONG_MAX);
 	long used = atomic_long_read(&cdm->spill_used);
 
+	guard(rcu)();
+	if (READ_ONCE(cdm->leaving))
+		return false;
 	do {
 		if (used + (1L << order) > max)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&cdm->spill_used, &used, used + (1L << order)));
+	atomic_long_add(1L << order, &cdm->spill_held);
 	return true;
 }
 
-/* Free what only the list refers to any more; returns whether something else is left */
-static bool collect(struct cdm_device *cdm)
+/* What was a driver's is nobody's any more */
+static void free_share(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	struct page *page, *next;
-	unsigned int order;
-	unsigned long flags;
-	bool any;
+	cdm_will_not_linger(cdm, page);
+	__free_pages(page, order);
+	put_share(cdm, order);
+}
 
-	spin_lock_irqsave(&cdm->lingering_lock, flags);
-	list_for_each_entry_safe(page, next, &cdm->lingering, lru) {
-		if (page_count(page) > 1)
-			continue;
-		list_del(&page->lru);
-		order = compound_order(page);
+static struct page *alloc_ram(struct cdm_device *cdm, unsigned int order, unsigned int flags)
+{
+	gfp_t gfp = flags & CDM_ALLOC_ATOMIC ? GFP_NOWAIT : GFP_KERNEL | __GFP_RETRY_MAYFAIL;
+	struct page *page;
+
+	if (order)
+		gfp |= __GFP_COMP;
+	if (flags & CDM_ALLOC_ZERO)
+		gfp |= __GFP_ZERO;
+	/* Memory of the kernel's kind: the device's node is only where to begin to look */
+	page = __alloc_pages(gfp | __GFP_NOWARN, order, cdm->config.nid, NULL);
+	if (page && !cdm_may_linger(cdm, page, order)) {
 		__free_pages(page, order);
-		put_share(cdm, order);
+		return NULL;
 	}
-	any = !list_empty(&cdm->lingering);
-	spin_unlock_irqrestore(&cdm->lingering_lock, flags);
-	return any;
-}
-
-static void collect_work(struct work_struct *work)
-{
-	struct cdm_device *cdm = container_of(work, struct cdm_device, collection.work);
-
-	if (collect(cdm))
-		schedule_delayed_work(&cdm->collection, COLLECT_AFTER);
-}
-
-void cdm_spill_init(struct cdm_device *cdm)
-{
-	INIT_LIST_HEAD(&cdm->lingering);
-	spin_lock_init(&cdm->lingering_lock);
-	INIT_DELAYED_WORK(&cdm->collection, collect_work);
-}
-
-/* The device has gone, and its budget with it: what lingers is whoever's that refers to it */
-void cdm_spill_exit(struct cdm_device *cdm)
-{
-	struct page *page, *next;
-
-	cancel_delayed_work_sync(&cdm->collection);
-	list_for_each_entry_safe(page, next, &cdm->lingering, lru) {
-		list_del(&page->lru);
-		__free_pages(page, compound_order(page));
-	}
+	return page;
 }
 
 /**
@@ -104,22 +78,18 @@ void cdm_spill_exit(struct cdm_device *cdm)
  */
 struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
-	gfp_t gfp = flags & CDM_ALLOC_ATOMIC ? GFP_NOWAIT : GFP_KERNEL | __GFP_RETRY_MAYFAIL;
 	struct page *page;
 
-	if (order)
-		gfp |= __GFP_COMP;
-	if (flags & CDM_ALLOC_ZERO)
-		gfp |= __GFP_ZERO;
-
 	if (!take_share(cdm, order)) {
-		collect(cdm);
+		if (flags & CDM_ALLOC_ATOMIC)
+			return NULL;
+		cdm_collect(cdm);
 		if (!take_share(cdm, order))
 			return NULL;
 	}
-	/* Memory of the kernel's kind: the device's node is only where to begin to look */
-	page = __alloc_pages(gfp | __GFP_NOWARN, order, cdm->config.nid, NULL);
+	page = alloc_ram(cdm, order, flags);
 	if (!page) {
+		atomic_long_sub(1L << order, &cdm->spill_held);
 		put_share(cdm, order);
 		return NULL;
 	}
@@ -127,17 +97,13 @@ struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int 
 	return page;
 }
 
-/* The other half of cdm_free_pages(), in its context */
-void cdm_free_spilled(struct cdm_device *cdm, struct page *page, unsigned int order)
+/* The other half of cdm_put_back(), in its context */
+void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	if (page_count(page) == 1) {
-		__free_pages(page, order);
-		put_share(cdm, order);
-		return;
-	}
-	scoped_guard(spinlock_irqsave, &cdm->lingering_lock)
-		list_add(&page->lru, &cdm->lingering);
-	schedule_delayed_work(&cdm->collection, COLLECT_AFTER);
+	if (page_count(page) == 1)
+		free_share(cdm, page, order);
+	else
+		cdm_linger(cdm, page);
 }
 
 /**

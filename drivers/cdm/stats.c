@@ -129,14 +129,12 @@ static ssize_t spill_max_show(struct device *dev, struct device_attribute *attr,
 static ssize_t spill_max_store(struct device *dev, struct device_attribute *attr,
 			       const char *buf, size_t count)
 {
-	struct cdm_device *cdm = to_cdm_device(dev);
 	u64 max;
 	int rc = kstrtou64(buf, 0, &max);
 
 	if (rc)
 		return rc;
-	guard(mutex)(&cdm->lock);
-	WRITE_ONCE(cdm->config.spill_max, max);
+	WRITE_ONCE(to_cdm_device(dev)->config.spill_max, max);
 	return count;
 }
 

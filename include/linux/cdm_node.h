@@ -308,6 +308,32 @@ static inline bool cdm_owns_mapping(const struct address_space *mapping)
 	return static_branch_unlikely(&cdm_key) && __cdm_owns_mapping(mapping);
 }
 
+/* Their pages count in the file's quota: 0, or -ENOSPC */
+int cdm_mapping_charge(struct address_space *mapping, long pages);
+
+void __cdm_mapping_uncharge(struct address_space *mapping, long pages);
+
+/* Whether that is where they count */
+static inline bool cdm_mapping_uncharge(struct address_space *mapping, long pages)
+{
+	if (!cdm_owns_mapping(mapping))
+		return false;
+	__cdm_mapping_uncharge(mapping, pages);
+	return true;
+}
+
+void __cdm_mapping_evict(struct address_space *mapping);
+
+/* The last of such a file, which has no pages any more */
+static inline void cdm_mapping_evict(struct address_space *mapping)
+{
+	if (cdm_owns_mapping(mapping))
+		__cdm_mapping_evict(mapping);
+}
+
+/* Is it such a file's, but no longer on a device? For a folio of a mapping, locked or RCU. */
+bool cdm_folio_has_left(const struct folio *folio);
+
 /* An OOM that ends in a fault is tried again; but a device does not grow */
 static inline int cdm_mapping_error(const struct address_space *mapping, int error)
 {
@@ -406,6 +432,14 @@ static inline struct folio *cdm_mapping_folio(struct address_space *mapping, uns
 	return NULL;
 }
 
+static inline int cdm_mapping_charge(struct address_space *mapping, long pages) { return 0; }
+static inline bool cdm_mapping_uncharge(struct address_space *mapping, long pages)
+{
+	return false;
+}
+
+static inline void cdm_mapping_evict(struct address_space *mapping) { }
+static inline bool cdm_folio_has_left(const struct folio *folio) { return false; }
 static inline int cdm_mapping_error(const struct address_space *mapping, int error)
 {
 	return error;
@@ -547,6 +581,6 @@ unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pa
 int cdm_node_retire_page(unsigned long pfn);
 unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);
 void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr);
-void cdm_node_free_around_bad(struct page *page, unsigned int order);
+bool cdm_node_free_around_bad(struct page *page, unsigned int order);
 
 #endif /* _LINUX_CDM_NODE_H */

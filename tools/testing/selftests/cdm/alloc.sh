@@ -230,6 +230,24 @@ last_reference()
 }
 test_last_reference() { with_device "spill_max=$((4 * 4096))" last_reference; }
 
+# What the driver has of RAM keeps the device; what others have of it does not
+leaves_with_ram()
+{
+	no_more || return
+	expect spill "$(tell "alloc $nid 1 4 flags=8")" "ok 0 8" || return
+	dmesg -C
+	expect unregister "$(tell "unregister 1")" "error EBUSY" || return
+	dmesg | grep -q 'cannot drain (-16): pages 0 the driver.s.*; 8 of RAM the driver.s$' ||
+		fail "$(dmesg | tail -n 1)" || return
+	expect "as before" "$(tell "alloc $nid 0 1 flags=8")" "ok 0 1" || return
+	expect map "$(tell "map 1")" ok || return
+	expect free "$(tell free)" ok || return
+	[ "$(cat "$cdm/spill_used")" -ge 4096 ] || fail "what is mapped does not count" || return
+	expect unregister "$(tell "unregister 1")" ok || return
+	expect unmap "$(tell unmap)" ok
+}
+test_leaves_with_ram() { with_device "spill_max=$((16 * 4096))" leaves_with_ram; }
+
 # Many at once: all of the budget, and not a page more
 exact()
 {
@@ -305,6 +323,6 @@ spill_offline()
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
 run_tests array list one_piece piece_of_what_is_free scrub scrub_that_fails evict \
-	evict_in_vain evict_for_a_piece budget last_reference \
+	evict_in_vain evict_for_a_piece budget last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \
 	spill_while_offline

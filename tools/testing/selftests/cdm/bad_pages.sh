@@ -105,6 +105,29 @@ held_pages()
 test_page_of_a_driver() { with_device "" held_pages 0; }
 test_page_within_a_block_of_a_driver() { with_device "" held_pages 9; }
 
+# A process still has a page of such a block: it stays in one piece, and the driver's, until then
+held_by_others()
+{
+	local n
+
+	take_all 9 || return
+	# the first page of the first block that there is
+	expect map "$(tell "map 1")" ok || return
+	for n in $(seq 5 512 $((8 * 512))); do
+		expect retire "$(tell "retire $(address "$n")")" ok || return
+	done
+	expect free "$(tell free)" ok || return
+	sleep 3
+	expect "held while mapped" "$(cat "$cdm/pages_in_use/driver")" 512 || return
+	expect unregister "$(tell "unregister 1")" "error EBUSY" || return
+	expect unmap "$(tell unmap)" ok || return
+	sleep 3
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	# shellcheck disable=SC2046
+	listed $(seq 5 512 $((8 * 512)))
+}
+test_block_that_others_have() { with_device "" held_by_others; }
+
 # All of the device is a process's; the one that lost a page gets SIGBUS there, and only there
 page_of_a_process()
 {
@@ -151,4 +174,4 @@ long_list()
 test_long_list() { with_device "" long_list; }
 
 run_tests told_at_registration next_device_has_none free_page address_elsewhere \
-	page_of_a_driver page_within_a_block_of_a_driver page_of_a_process long_list
+	page_of_a_driver page_within_a_block_of_a_driver block_that_others_have page_of_a_process long_list

@@ -491,6 +491,39 @@ TEST_F(file, device_goes_offline)
 	EXPECT_EQ(self->p[SIZE / 2 - 1], 0x42);
 }
 
+/* RAM that it has got when its device left is paged out as all RAM is; the device's is not */
+TEST_F(file, paged_out_when_in_ram)
+{
+	long i, wrong = 0, swap_free;
+	uint64_t moved;
+
+	if (swap_on())
+		SKIP(return, "needs zram");
+	memset(self->p, 0x17, SIZE);
+	swap_free = read_value("/proc/meminfo", "SwapFree:");
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+	EXPECT_EQ(read_value("/proc/meminfo", "SwapFree:"), swap_free);
+	ASSERT_EQ(migrate(self->fd, CDM_MIGRATE_TO_RAM, self->p, SIZE, NULL, &moved), 0);
+	EXPECT_EQ(moved, (uint64_t)self->nr);
+	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
+	EXPECT_LE(read_value("/proc/meminfo", "SwapFree:"), swap_free - (long)SIZE / 2 / 1024);
+	EXPECT_EQ(used(self->fd), SIZE);
+	for (i = 0; i < (long)SIZE; i++)
+		wrong += self->p[i] != 0x17;
+	EXPECT_EQ(wrong, 0);
+	swap_off();
+}
+
+/* It is the device's memory: what of system RAM is committed does not change */
+TEST_F(file, commits_no_ram)
+{
+	long committed = read_value("/proc/meminfo", "Committed_AS:");
+
+	EXPECT_EQ(touch_all(self->p, self->nr), self->nr);
+	EXPECT_LT(labs(read_value("/proc/meminfo", "Committed_AS:") - committed), 1024);
+}
+
 TEST_F(file, bad_requests)
 {
 	struct {
