@@ -59,7 +59,7 @@ static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int or
 
 	rcu_read_lock();
 	if (cdm_state(cdm) == CDM_ONLINE)
-		page = __alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
+		page = cdm_node_alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
 	if (page) {
 		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
 		this_cpu_add(*cdm->allocated, 1 << order);
@@ -205,8 +205,8 @@ static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
 
 	rcu_read_lock();
 	if (cdm_state(cdm) == CDM_ONLINE)
-		folio = __folio_alloc(order ? CDM_GFP | __GFP_COMP : CDM_GFP, order,
-				      cdm->config.nid, &cdm->nodes);
+		folio = cdm_node_alloc_folio(order ? CDM_GFP | __GFP_COMP : CDM_GFP, order,
+					     cdm->config.nid, &cdm->nodes);
 	rcu_read_unlock();
 	return folio;
 }

@@ -7,7 +7,6 @@
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
-#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
@@ -37,7 +36,7 @@ static unsigned long try_alloc_bulk(struct cdm_device *cdm, gfp_t gfp, unsigned 
 
 	rcu_read_lock();
 	if (cdm_state(cdm) == CDM_ONLINE)
-		got = __alloc_pages_bulk(gfp, cdm->config.nid, &cdm->nodes, nr, NULL, pages);
+		got = cdm_node_alloc_pages_bulk(gfp, cdm->config.nid, &cdm->nodes, nr, pages);
 	if (got)
 		count_pages(cdm, got, pages);
 	rcu_read_unlock();
@@ -146,12 +145,12 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
 {
 	struct page *page = NULL;
 
-	get_online_mems();
+	cdm_node_hold_blocks();
 	if (cdm_state(cdm) == CDM_ONLINE)
 		page = cdm_node_alloc_contig(cdm->ranges, cdm->nr_ranges, nr_pages, gfp);
 	if (page)
 		cdm_count_held(cdm, page_to_pfn(page), nr_pages);
-	put_online_mems();
+	cdm_node_release_blocks();
 	return page;
 }
 

@@ -6,6 +6,8 @@
 #include <linux/atomic.h>
 #include <linux/cdm.h>
 #include <linux/device.h>
+#include <linux/gfp.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/notifier.h>
@@ -139,6 +141,55 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 		return transition;
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
+
+#ifdef CONFIG_CDM
+
+/* mm/ is there from boot on, and the allocator does what is wanted */
+static inline int cdm_mm_init(void) { return 0; }
+static inline void cdm_mm_exit(void) { }
+
+static inline struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid,
+						nodemask_t *nodes)
+{
+	return __alloc_pages(gfp, order, nid, nodes);
+}
+
+static inline struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid,
+						 nodemask_t *nodes)
+{
+	return __folio_alloc(gfp, order, nid, nodes);
+}
+
+static inline unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
+						      unsigned long nr, struct page **pages)
+{
+	return __alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages);
+}
+
+/* No block goes online or offline between the two */
+static inline void cdm_node_hold_blocks(void)
+{
+	get_online_mems();
+}
+
+static inline void cdm_node_release_blocks(void)
+{
+	put_online_mems();
+}
+
+#else
+
+/* mm_stock.c, stock_pages.c */
+int cdm_mm_init(void);
+void cdm_mm_exit(void);
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
+struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
+unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
+					unsigned long nr, struct page **pages);
+static inline void cdm_node_hold_blocks(void) { }
+static inline void cdm_node_release_blocks(void) { }
+
+#endif
 
 /* config.c */
 int cdm_config_check(struct device *parent, const struct cdm_config *config);

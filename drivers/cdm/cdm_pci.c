@@ -342,7 +342,7 @@ static int add_partition(struct card *card, const struct cdm_range *memory)
 		.nid = card->nr ? CDM_NID_AUTO : generic_initiator_node(card->pdev),
 		.fallback = system_fallback ? CDM_FALLBACK_SYSTEM : CDM_FALLBACK_NONE,
 		.online_policy = manual ? CDM_ONLINE_MANUAL : CDM_ONLINE_AUTO,
-		.caps = CDM_CAP_USER_BIND,
+		.caps = CDM_CAP_USER_BIND & CDM_CAPS_SUPPORTED,
 		.ops = &cdm_pci_ops,
 		.ops_data = card,
 	};

@@ -106,6 +106,28 @@ static int check_node(struct device *parent, int nid)
 	return 0;
 }
 
+/* What only a kernel with CONFIG_CDM can do */
+static int check_supported(struct device *parent, const struct cdm_config *config)
+{
+	if (IS_ENABLED(CONFIG_CDM))
+		return 0;
+	if (config->fallback != CDM_FALLBACK_NONE) {
+		dev_err(parent, "cdm: fallback %u needs a kernel with CONFIG_CDM\n",
+			config->fallback);
+		return -EOPNOTSUPP;
+	}
+	if (config->caps) {
+		dev_err(parent, "cdm: caps %#lx need a kernel with CONFIG_CDM\n", config->caps);
+		return -EOPNOTSUPP;
+	}
+	if (config->distance) {
+		dev_err(parent, "cdm: distance %u needs a kernel with CONFIG_CDM\n",
+			config->distance);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 /**
  * cdm_config_check() - is a configuration one that can be registered?
  * @parent: the device to log for
@@ -115,7 +137,8 @@ static int check_node(struct device *parent, int nid)
  * -EINVAL for no range or one of size 0, an unaligned start or size, a node that is not
  * possible, an unknown fallback, policy or capability, a bad page outside of the ranges, a
  * distance that is none or to a node without RAM; -ERANGE for an address that the CPU
- * cannot map; -EBUSY for a node with CPUs or system RAM.
+ * cannot map; -EBUSY for a node with CPUs or system RAM; -EOPNOTSUPP for what a kernel
+ * without CONFIG_CDM cannot do: fallback, capabilities, distance.
  */
 int cdm_config_check(struct device *parent, const struct cdm_config *config)
 {
@@ -139,6 +162,6 @@ int cdm_config_check(struct device *parent, const struct cdm_config *config)
 		dev_err(parent, "cdm: caps %#lx has unknown bits\n", config->caps);
 		return -EINVAL;
 	}
-	return 0;
+	return check_supported(parent, config);
 }
 EXPORT_SYMBOL_IF_KUNIT(cdm_config_check);

@@ -360,13 +360,22 @@ EXPORT_SYMBOL_GPL(cdm_device_nid);
 
 static int __init cdm_core_init(void)
 {
-	int rc = class_register(&cdm_class);
+	int rc = cdm_mm_init();
 
 	if (rc)
 		return rc;
+	rc = class_register(&cdm_class);
+	if (rc)
+		goto exit_mm;
 	rc = cdm_chardev_init();
 	if (rc)
-		class_unregister(&cdm_class);
+		goto unregister_class;
+	return 0;
+
+unregister_class:
+	class_unregister(&cdm_class);
+exit_mm:
+	cdm_mm_exit();
 	return rc;
 }
 subsys_initcall(cdm_core_init);
@@ -375,6 +384,7 @@ static void __exit cdm_core_exit(void)
 {
 	cdm_chardev_exit();
 	class_unregister(&cdm_class);
+	cdm_mm_exit();
 }
 module_exit(cdm_core_exit);
 

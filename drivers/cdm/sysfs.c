@@ -117,6 +117,10 @@ static ssize_t capabilities_store(struct device *dev, struct device_attribute *a
 	if (rc)
 		return rc;
 
+	if (caps & ~CDM_CAPS_SUPPORTED) {
+		dev_warn_ratelimited(dev, "capabilities need a kernel with CONFIG_CDM\n");
+		return -EOPNOTSUPP;
+	}
 	guard(mutex)(&cdm->lock);
 	if (cdm->removed)
 		return -ENODEV;
@@ -164,6 +168,10 @@ static ssize_t fallback_store(struct device *dev, struct device_attribute *attr,
 
 	if (fallback < 0)
 		return fallback;
+	if (!IS_ENABLED(CONFIG_CDM) && fallback != CDM_FALLBACK_NONE) {
+		dev_warn_ratelimited(dev, "fallback system needs a kernel with CONFIG_CDM\n");
+		return -EOPNOTSUPP;
+	}
 
 	guard(mutex)(&cdm->lock);
 	if (cdm_state(cdm) != CDM_ADDED)

@@ -35,6 +35,7 @@ struct task_struct;
 #define CDM_CAP_THP_COLLAPSE	BIT(3)	/* khugepaged, MADV_COLLAPSE */
 #define CDM_NR_CAPS		4
 #define CDM_CAPS_ALL		(BIT(CDM_NR_CAPS) - 1)
+#define CDM_CAPS_SUPPORTED	(IS_ENABLED(CONFIG_CDM) ? CDM_CAPS_ALL : 0)
 
 #ifdef CONFIG_CDM
 

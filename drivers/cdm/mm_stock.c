@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory on an unmodified kernel: which nodes are CDM, and what keeps the
+ * kernel off them.
+ *
+ * A node whose memory goes online enters N_MEMORY, and with that every FALLBACK list, the
+ * cpusets' defaults, the memory tiers and the hugetlb pools. The kernel decides it by a field
+ * of what it hands to the memory notifiers before: status_change_nid, the node that is about
+ * to get its first memory. Here that says that there is none. So the node never is in
+ * N_MEMORY; the lists that are composed afterwards leave it out, but for its own NOFALLBACK
+ * list, which is what __GFP_THISNODE takes; and nobody else's notifier sees a new node. There
+ * is no moment at which anybody could get a page by accident.
+ *
+ * What is left: kernels before 6.7 put a node's own zones into its own FALLBACK list, N_MEMORY
+ * or not. They are taken out again when a block has come online, which is when lists change.
+ *
+ * Locking: stock_lock protects the table. What the notifier reads of it changes under
+ * mem_hotplug_lock, or when the node has no blocks, so that there is nothing to notify of.
+ */
+#define pr_fmt(fmt) "cdm: " fmt
+
+#include <linux/cdm.h>
+#include <linux/err.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/xarray.h>
+
+#include "cdm_core.h"
+#include "mm_stock.h"
+
+/* Before all others: cpusets', slab's, KSM's */
+#define STOCK_CALLBACK_PRI	1000
+
+static DEFINE_MUTEX(stock_lock);
+
+/* struct stock_node by nid; entries stay until the module goes */
+static DEFINE_XARRAY(stock_nodes);
+
+struct stock_node *stock_node(int nid)
+{
+	return xa_load(&stock_nodes, nid);
+}
+
+static struct stock_node *make_node(int nid, const char *owner)
+{
+	struct stock_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
+
+	if (!node)
+		return NULL;
+	node->nid = nid;
+	node->owner = kstrdup(owner, GFP_KERNEL);
+	if (!node->owner || xa_err(xa_store(&stock_nodes, nid, node, GFP_KERNEL))) {
+		kfree(node->owner);
+		kfree(node);
+		return NULL;
+	}
+	return node;
+}
+
+int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigned long caps)
+{
+	struct stock_node *node;
+
+	/* Which ids nobody needs, only the boot of a patched kernel can say */
+	if (nid == CDM_NID_AUTO)
+		return -ENOSPC;
+	if (nid < 0 || nid >= nr_node_ids || !node_possible(nid))
+		return -EINVAL;
+	if (fallback != CDM_FALLBACK_NONE || caps)
+		return -EOPNOTSUPP;
+
+	mutex_lock(&stock_lock);
+	node = stock_node(nid);
+	if (!node)
+		node = make_node(nid, owner);
+	if (!node)
+		nid = -ENOMEM;
+	else if (node->tagged || strcmp(node->owner, owner) || node_state(nid, N_MEMORY) ||
+		 node_state(nid, N_CPU))
+		nid = -EBUSY;
+	else
+		WRITE_ONCE(node->tagged, true);
+	mutex_unlock(&stock_lock);
+	return nid;
+}
+
+int cdm_node_untag(int nid)
+{
+	struct stock_node *node = stock_node(nid);
+
+	if (!node || !node->tagged)
+		return -EINVAL;
+	if (node->ranges)
+		return -EBUSY;
+	mutex_lock(&stock_lock);
+	WRITE_ONCE(node->tagged, false);
+	mutex_unlock(&stock_lock);
+	return 0;
+}
+
+void stock_set_ranges(int nid, const struct cdm_range *ranges, unsigned int nr)
+{
+	struct stock_node *node = stock_node(nid);
+
+	node->nr_ranges = nr;
+	smp_store_release(&node->ranges, ranges);
+}
+
+/* Whose ranges these are: the pages of offline memory do not know it */
+int stock_nid_of(const struct cdm_range *ranges)
+{
+	struct stock_node *node;
+	unsigned long nid;
+
+	xa_for_each(&stock_nodes, nid, node)
+		if (node->ranges == ranges)
+			return nid;
+	return NUMA_NO_NODE;
+}
+
+void stock_set_leaving(int nid, bool leaving)
+{
+	WRITE_ONCE(stock_node(nid)->leaving, leaving);
+}
+
+/* Nobody can bind to the node in any case, and there are no lists to choose */
+void cdm_node_set_draining(int nid, bool draining) { }
+void cdm_node_set_fallback(int nid, enum cdm_fallback fallback) { }
+void cdm_node_revoke(int nid, unsigned long caps) { }
+void cdm_node_set_distance(int nid, int near, unsigned int distance) { }
+
+/* Take the node's zones out of its own FALLBACK list; who walks it now may see one twice */
+static void filter_own_list(struct stock_node *node)
+{
+	struct zoneref *to = NODE_DATA(node->nid)->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
+	struct zoneref *from;
+
+	for (from = to; from->zone; from++) {
+		if (zonelist_node_idx(from) == node->nid)
+			continue;
+		if (from != to) {
+			WRITE_ONCE(to->zone_idx, from->zone_idx);
+			WRITE_ONCE(to->zone, from->zone);
+		}
+		to++;
+	}
+	if (from != to)
+		WRITE_ONCE(to->zone, NULL);
+}
+
+static void filter_own_lists(void)
+{
+	struct stock_node *node;
+	unsigned long nid;
+
+	xa_for_each(&stock_nodes, nid, node)
+		if (READ_ONCE(node->tagged) && node_online(nid))
+			filter_own_list(node);
+}
+
+static bool list_has(int of, int nid)
+{
+	const struct zoneref *ref = NODE_DATA(of)->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
+
+	for (; ref->zone; ref++)
+		if (zonelist_node_idx((struct zoneref *)ref) == nid)
+			return true;
+	return false;
+}
+
+/* Can nobody get a page of the node but by __GFP_THISNODE? */
+bool stock_node_is_isolated(int nid)
+{
+	int other;
+
+	if (node_state(nid, N_MEMORY))
+		return false;
+	for_each_online_node(other)
+		if (list_has(other, nid))
+			return false;
+	return true;
+}
+
+/* Only to ZONE_MOVABLE, only what the core has added, and not when it is about to go */
+static bool may_go_online(const struct stock_node *node, const struct memory_notify *arg)
+{
+	const struct cdm_range *ranges = smp_load_acquire(&node->ranges);
+	u64 start = PFN_PHYS(arg->start_pfn);
+
+	if (!ranges || !cdm_ranges_have(ranges, node->nr_ranges, start)) {
+		pr_warn_ratelimited("memory at %#llx was not added by node %d's device: not onlined\n",
+				    start, node->nid);
+		return false;
+	}
+	return !READ_ONCE(node->leaving) &&
+	       page_zonenum(pfn_to_page(arg->start_pfn)) == ZONE_MOVABLE;
+}
+
+/* Under mem_hotplug_lock */
+static int stock_memory_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct memory_notify *arg = data;
+	struct stock_node *node;
+
+	switch (action) {
+	case MEM_GOING_ONLINE:
+	case MEM_ONLINE:
+	case MEM_OFFLINE:
+		break;
+	default:
+		return NOTIFY_DONE;
+	}
+	node = stock_node(page_to_nid(pfn_to_page(arg->start_pfn)));
+	if (!node || !READ_ONCE(node->tagged)) {
+		/* Whoever's it is: all lists were composed anew */
+		if (action != MEM_GOING_ONLINE)
+			filter_own_lists();
+		return NOTIFY_DONE;
+	}
+
+	switch (action) {
+	case MEM_GOING_ONLINE:
+		if (!may_go_online(node, arg))
+			return notifier_from_errno(-EPERM);
+		/* See above: the node does not get its first memory */
+		arg->status_change_nid = NUMA_NO_NODE;
+		break;
+	case MEM_ONLINE:
+		/* It is not system RAM */
+		totalram_pages_add(-(long)arg->nr_pages);
+		filter_own_lists();
+		break;
+	case MEM_OFFLINE:
+		/* The kernel takes off what never was in it */
+		totalram_pages_add(arg->nr_pages);
+		filter_own_lists();
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block stock_nb = {
+	.notifier_call = stock_memory_notify,
+	.priority = STOCK_CALLBACK_PRI,
+};
+
+static void free_nodes(void)
+{
+	struct stock_node *node;
+	unsigned long nid;
+
+	xa_for_each(&stock_nodes, nid, node) {
+		kfree(node->owner);
+		kfree(node);
+	}
+	xa_destroy(&stock_nodes);
+}
+
+int __init cdm_mm_init(void)
+{
+	int rc = stock_blocks_init();
+
+	if (rc)
+		return rc;
+	rc = stock_files_init();
+	if (rc)
+		goto exit_blocks;
+	rc = register_memory_notifier(&stock_nb);
+	if (rc)
+		goto exit_files;
+	pr_info("no CONFIG_CDM: isolation without mempolicy, cpusets and capabilities\n");
+	return 0;
+
+exit_files:
+	stock_files_exit();
+exit_blocks:
+	stock_blocks_exit();
+	return rc;
+}
+
+/* No device is left, or the module could not go */
+void cdm_mm_exit(void)
+{
+	unregister_memory_notifier(&stock_nb);
+	stock_files_exit();
+	stock_blocks_exit();
+	stock_pages_exit();
+	free_nodes();
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory on an unmodified kernel: pages, who has them, which are bad, and what
+ * allocations want beside them.
+ *
+ * What a kernel does not export is not had here: freeing the pages on other CPUs' lists,
+ * reclaim, and taking a block apart around a bad page.
+ */
+#define pr_fmt(fmt) "cdm: " fmt
+
+#include <linux/bottom_half.h>
+#include <linux/cdm.h>
+#include <linux/gfp.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <linux/mutex.h>
+#include <linux/page-flags.h>
+#include <linux/vmstat.h>
+#include <linux/xarray.h>
+
+#include "cdm_core.h"
+#include "mm_stock.h"
+#include "stock_compat.h"
+
+/* Pfns of bad pages; the values say nothing */
+static DEFINE_XARRAY(bad_pfns);
+
+void stock_pages_exit(void)
+{
+	xa_destroy(&bad_pfns);
+}
+
+/*
+ * With bottom halves off, the allocator takes the caller for an interrupt, which no cpuset
+ * restricts: the device belongs to the driver, not to the calling task's cpuset. CDM_GFP
+ * does not sleep.
+ */
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
+{
+	struct page *page;
+
+	local_bh_disable();
+	page = __alloc_pages(gfp, order, nid, nodes);
+	local_bh_enable();
+	return page;
+}
+
+unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes, unsigned long nr,
+					struct page **pages)
+{
+	unsigned long got;
+
+	local_bh_disable();
+	got = __alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages);
+	local_bh_enable();
+	return got;
+}
+
+struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
+{
+	struct folio *folio;
+
+	local_bh_disable();
+	folio = __folio_alloc(gfp, order, nid, nodes);
+	local_bh_enable();
+	return folio;
+}
+
+/* Nothing that mm could free, and no way to reach other CPUs' lists */
+bool cdm_node_make_room(int nid, unsigned int order)
+{
+	return false;
+}
+
+bool cdm_node_drain_pcp(int nid)
+{
+	return false;
+}
+
+unsigned long cdm_node_free_pages(int nid)
+{
+	return zone_page_state(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE], NR_FREE_PAGES);
+}
+
+/* What keeps blocks from going offline meanwhile is not exported */
+struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+				   unsigned long nr_pages, gfp_t gfp)
+{
+	return NULL;
+}
+
+/* Can only a driver give it back: is it nobody's memory, nor anybody's file? */
+static bool is_drivers(struct folio *folio)
+{
+	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
+}
+
+static void count_folio(struct folio *folio, unsigned long nr, struct cdm_page_count *count)
+{
+	/* Who has it mapped, the page cache, and this function */
+	long expected = folio_mapcount(folio) + 1;
+
+	if (folio->mapping && !folio_test_anon(folio))
+		expected += folio_nr_pages(folio);
+	if (is_drivers(folio))
+		; /* the driver core counts it */
+	else if (folio_ref_count(folio) > expected)
+		count->pinned += nr;
+	else
+		count->user += nr;
+}
+
+/* What starts at @pfn, which is online; returns how many pages that is */
+static unsigned long count_pfn(unsigned long pfn, struct cdm_page_count *count)
+{
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio;
+	unsigned long nr = 1;
+
+	if (PageHWPoison(page)) {
+		count->bad++;
+		return 1;
+	}
+	if (PageBuddy(page))
+		return 1UL << min_t(unsigned long, READ_ONCE(page->private), STOCK_MAX_ORDER);
+	folio = page_folio(page);
+	if (!folio_try_get(folio))
+		return 1;
+	/* It may have become another one before the reference held it */
+	if (page_folio(page) == folio) {
+		nr = folio_nr_pages(folio) - folio_page_idx(folio, page);
+		count_folio(folio, nr, count);
+	}
+	folio_put(folio);
+	return nr;
+}
+
+void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
+			  struct cdm_page_count *count)
+{
+	unsigned long pfn, end;
+
+	*count = (struct cdm_page_count) { };
+	for (; nr--; ranges++) {
+		end = PHYS_PFN(ranges->start + ranges->size);
+		for (pfn = PHYS_PFN(ranges->start); pfn < end; cond_resched()) {
+			if (pfn_to_online_page(pfn))
+				pfn += count_pfn(pfn, count);
+			else
+				pfn = SECTION_ALIGN_UP(pfn + 1);
+		}
+	}
+}
+
+/* Only files of the device have pages here: nobody can bind to the node */
+unsigned long cdm_node_lose_memory(int nid, const struct cdm_range *ranges, unsigned int nr)
+{
+	return stock_lose_files(nid);
+}
+
+/* Does a driver's folio, or page, begin here? */
+static bool is_held(struct page *page)
+{
+	return page_count(page) && !PageBuddy(page) && !PageTail(page) &&
+	       !PageHWPoison(page) && is_drivers(page_folio(page));
+}
+
+unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn, i, nr, marked = 0;
+
+	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += nr) {
+		struct page *page = pfn_to_page(pfn);
+
+		nr = 1;
+		if (!is_held(page))
+			continue;
+		nr = compound_nr(page);
+		for (i = 0; i < nr; i++)
+			SetPageHWPoison(page + i);
+		marked += nr;
+	}
+	return marked;
+}
+
+int cdm_node_retire_page(unsigned long pfn)
+{
+	int rc = xa_err(xa_store(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
+
+	if (rc)
+		return rc;
+	return pfn_to_online_page(pfn) ? stock_memory_failure(pfn) : 0;
+}
+
+/* What was known to be bad before it was online, and nobody could have got yet */
+int stock_retire_known(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long pfn, end;
+	int rc = 0;
+
+	for (; nr-- && !rc; ranges++) {
+		end = PHYS_PFN(ranges->start + ranges->size);
+		for (pfn = PHYS_PFN(ranges->start);
+		     !rc && (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++)
+			rc = stock_memory_failure(pfn);
+	}
+	return rc;
+}
+
+unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn)
+{
+	return pfn < end_pfn && xa_find(&bad_pfns, &pfn, end_pfn - 1, XA_PRESENT) ?
+	       pfn : end_pfn;
+}
+
+void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long pfn, end;
+
+	for (; nr--; ranges++) {
+		end = PHYS_PFN(ranges->start + ranges->size);
+		for (pfn = PHYS_PFN(ranges->start); (pfn = cdm_node_next_bad(pfn, end)) < end;)
+			xa_erase(&bad_pfns, pfn);
+	}
+}
+
+/* Then the block stays the driver's, whole */
+bool cdm_node_free_around_bad(struct page *page, unsigned int order)
+{
+	return false;
+}
+
+long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
+			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
+{
+	return -EOPNOTSUPP;
+}
+
+long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
+{
+	return -EOPNOTSUPP;
+}
+
+/* A look at the page with a reference, which is not kept */
+int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn)
+{
+	struct page *page;
+	long rc;
+
+	mmap_read_lock(mm);
+	rc = stock_get_user_page(mm, addr, &page);
+	mmap_read_unlock(mm);
+	if (rc != 1)
+		return rc ? rc : -EFAULT;
+	*pfn = page_to_pfn(page);
+	rc = page_to_nid(page);
+	put_page(page);
+	return rc;
+}
+
+int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)
+{
+	return -EOPNOTSUPP;
+}
