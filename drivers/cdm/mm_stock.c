@@ -268,27 +268,19 @@ int __init cdm_mm_init(void)
 
 	if (rc)
 		return rc;
-	rc = stock_files_init();
-	if (rc)
-		goto exit_blocks;
 	rc = register_memory_notifier(&stock_nb);
-	if (rc)
-		goto exit_files;
+	if (rc) {
+		stock_blocks_exit();
+		return rc;
+	}
 	pr_info("no CONFIG_CDM: isolation without mempolicy, cpusets and capabilities\n");
 	return 0;
-
-exit_files:
-	stock_files_exit();
-exit_blocks:
-	stock_blocks_exit();
-	return rc;
 }
 
 /* No device is left, or the module could not go */
 void cdm_mm_exit(void)
 {
 	unregister_memory_notifier(&stock_nb);
-	stock_files_exit();
 	stock_blocks_exit();
 	stock_pages_exit();
 	free_nodes();

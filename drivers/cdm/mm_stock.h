@@ -42,8 +42,6 @@ int stock_retire_known(const struct cdm_range *ranges, unsigned int nr);
 void stock_pages_exit(void);
 
 /* stock_file.c */
-int stock_files_init(void);
-void stock_files_exit(void);
 unsigned long stock_lose_files(int nid);
 struct folio *stock_alloc_folio(int nid, unsigned int order);
 

@@ -49,7 +49,9 @@ struct stock_file {
 static DEFINE_MUTEX(files_lock);
 static LIST_HEAD(files);
 
+/* Mounted while there are files, so that the module stays as long as they do, and no longer */
 static struct vfsmount *files_mnt;
+static int files_pins;
 
 /* A device does not go while one of its functions is at work */
 DEFINE_STATIC_SRCU(stock_ops_srcu);
@@ -300,7 +302,6 @@ static long stock_fallocate(struct file *filp, int mode, loff_t offset, loff_t l
 }
 
 static const struct file_operations stock_fops = {
-	.owner = THIS_MODULE,
 	.mmap = stock_mmap,
 	.get_unmapped_area = thp_get_unmapped_area,
 	.read_iter = stock_read,
@@ -325,6 +326,8 @@ static void stock_evict_inode(struct inode *inode)
 	list_del(&file->list);
 	mutex_unlock(&files_lock);
 	kfree(file);
+	/* The last one's own mount is what holds the module until this has returned */
+	simple_release_fs(&files_mnt, &files_pins);
 }
 
 static const struct super_operations stock_super_ops = {
@@ -350,21 +353,6 @@ static struct file_system_type stock_fs = {
 	.kill_sb = kill_anon_super,
 };
 
-int __init stock_files_init(void)
-{
-	struct vfsmount *mnt = kern_mount(&stock_fs);
-
-	if (IS_ERR(mnt))
-		return PTR_ERR(mnt);
-	files_mnt = mnt;
-	return 0;
-}
-
-void stock_files_exit(void)
-{
-	kern_unmount(files_mnt);
-	cleanup_srcu_struct(&stock_ops_srcu);
-}
 
 static struct inode *make_inode(int nid, u64 size)
 {
@@ -400,11 +388,17 @@ static struct inode *make_inode(int nid, u64 size)
 
 struct file *cdm_node_create_file(int nid, u64 size)
 {
-	struct inode *inode = make_inode(nid, size);
+	int rc = simple_pin_fs(&stock_fs, &files_mnt, &files_pins);
+	struct inode *inode;
 	struct file *filp;
 
-	if (IS_ERR(inode))
+	if (rc)
+		return ERR_PTR(rc);
+	inode = make_inode(nid, size);
+	if (IS_ERR(inode)) {
+		simple_release_fs(&files_mnt, &files_pins);
 		return ERR_CAST(inode);
+	}
 	filp = alloc_file_pseudo(inode, files_mnt, "cdm", O_RDWR, &stock_fops);
 	if (IS_ERR(filp))
 		iput(inode);

@@ -49,7 +49,7 @@ FIXTURE(file) {
 
 FIXTURE_SETUP(file)
 {
-	self->devices = node_mask("has_cdm");
+	self->devices = cdm_nodes();
 	if (!self->devices)
 		SKIP(return, "needs a CDM node");
 	self->nid = __builtin_ctzl(self->devices);

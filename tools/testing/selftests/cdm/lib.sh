@@ -60,13 +60,17 @@ list_nodes()
 	done
 }
 
-# device_nodes: what is CDM; on a kernel that does not know it, memory without a CPU
+# device_nodes: what is CDM; where nobody knows it, memory without a CPU
 device_nodes()
 {
 	local nid cpus
 
 	if [ -e $nodes/has_cdm ]; then
 		list_nodes "$(cat $nodes/has_cdm)"
+		return
+	fi
+	if [ -e /sys/class/cdm ]; then
+		cat /sys/class/cdm/*/node 2>/dev/null
 		return
 	fi
 	cpus=" $(list_nodes "$(cat $nodes/has_cpu)" | tr '\n' ' ')"

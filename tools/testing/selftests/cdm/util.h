@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <glob.h>
 #include <limits.h>
 #include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
 #include <numa.h>
@@ -53,14 +54,35 @@ static inline unsigned long node_mask(const char *name)
 	return mask;
 }
 
-/*
- * The nodes that are devices: what is CDM, or on a kernel that does not know CDM the
- * nodes with memory and no CPU.
- */
-static inline unsigned long device_nodes(void)
+/* The nodes that are CDM. Without the mm side of our own, only the driver core knows them. */
+static inline unsigned long cdm_nodes(void)
 {
+	unsigned long mask = 0;
+	glob_t files;
+	FILE *file;
+	size_t i;
+	int nid;
+
 	if (!access("/sys/devices/system/node/has_cdm", R_OK))
 		return node_mask("has_cdm");
+	if (glob("/sys/class/cdm/*/node", 0, NULL, &files))
+		return 0;
+	for (i = 0; i < files.gl_pathc; i++) {
+		file = fopen(files.gl_pathv[i], "r");
+		if (file && fscanf(file, "%d", &nid) == 1)
+			mask |= NODE(nid);
+		if (file)
+			fclose(file);
+	}
+	globfree(&files);
+	return mask;
+}
+
+/* The nodes that are devices: what is CDM; where nobody knows it, memory without a CPU */
+static inline unsigned long device_nodes(void)
+{
+	if (!access("/sys/devices/system/node/has_cdm", R_OK) || !access("/sys/class/cdm", R_OK))
+		return cdm_nodes();
 	return node_mask("has_memory") & ~node_mask("has_cpu");
 }
 
