@@ -129,8 +129,12 @@ void stock_set_leaving(int nid, bool leaving)
 	WRITE_ONCE(stock_node(nid)->leaving, leaving);
 }
 
-/* Nobody can bind to the node in any case, and there are no lists to choose */
-void cdm_node_set_draining(int nid, bool draining) { }
+void cdm_node_set_draining(int nid, bool draining)
+{
+	WRITE_ONCE(stock_node(nid)->draining, draining);
+}
+
+/* There are no lists to choose from, nor capabilities that were granted */
 void cdm_node_set_fallback(int nid, enum cdm_fallback fallback) { }
 void cdm_node_revoke(int nid, unsigned long caps) { }
 void cdm_node_set_distance(int nid, int near, unsigned int distance) { }
@@ -211,6 +215,8 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 	switch (action) {
 	case MEM_GOING_ONLINE:
 	case MEM_ONLINE:
+	case MEM_GOING_OFFLINE:
+	case MEM_CANCEL_OFFLINE:
 	case MEM_OFFLINE:
 		break;
 	default:
@@ -219,7 +225,7 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 	node = stock_node(page_to_nid(pfn_to_page(arg->start_pfn)));
 	if (!node || !READ_ONCE(node->tagged)) {
 		/* Whoever's it is: all lists were composed anew */
-		if (action != MEM_GOING_ONLINE)
+		if (action == MEM_ONLINE || action == MEM_OFFLINE)
 			filter_own_lists();
 		return NOTIFY_DONE;
 	}
@@ -236,7 +242,14 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 		totalram_pages_add(-(long)arg->nr_pages);
 		filter_own_lists();
 		break;
+	case MEM_GOING_OFFLINE:
+		WRITE_ONCE(node->offlining, true);
+		break;
+	case MEM_CANCEL_OFFLINE:
+		WRITE_ONCE(node->offlining, false);
+		break;
 	case MEM_OFFLINE:
+		WRITE_ONCE(node->offlining, false);
 		/* The kernel takes off what never was in it */
 		totalram_pages_add(arg->nr_pages);
 		filter_own_lists();

@@ -15,6 +15,8 @@
  * @ranges: its memory, or NULL
  * @nr_ranges: how many
  * @leaving: its blocks are about to be removed: none of them goes online
+ * @draining: what is on it moves away
+ * @offlining: likewise, a block of it goes offline; written under mem_hotplug_lock
  */
 struct stock_node {
 	int nid;
@@ -24,6 +26,8 @@ struct stock_node {
 	const struct cdm_range *ranges;
 	unsigned int nr_ranges;
 	bool leaving;
+	bool draining;
+	bool offlining;
 };
 
 /* mm_stock.c */

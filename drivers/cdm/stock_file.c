@@ -163,18 +163,25 @@ static struct folio *get_folio(struct address_space *mapping, pgoff_t index, uns
 	}
 }
 
-/* How large a folio may be for this fault: as large as a huge page, or a single page */
+/* How large a folio may be at @index: as large as a huge page, or a single page */
+static unsigned int order_at(struct address_space *mapping, pgoff_t index)
+{
+	loff_t end = (loff_t)round_up(index + 1, HPAGE_PMD_NR) << PAGE_SHIFT;
+
+	return end <= i_size_read(mapping->host) ? HPAGE_PMD_ORDER : 0;
+}
+
+/* And for a fault: only where it can be mapped whole */
 static unsigned int order_for(struct vm_fault *vmf)
 {
-	unsigned long nr = HPAGE_PMD_NR, first = round_down(vmf->pgoff, nr);
+	unsigned long first = round_down(vmf->pgoff, HPAGE_PMD_NR);
 	unsigned long start = (vmf->address & PAGE_MASK) - ((vmf->pgoff - first) << PAGE_SHIFT);
 	struct vm_area_struct *vma = vmf->vma;
 
 	if (!IS_ALIGNED(start, HPAGE_PMD_SIZE) || start < vma->vm_start ||
-	    start + HPAGE_PMD_SIZE > vma->vm_end || (vma->vm_flags & VM_NOHUGEPAGE) ||
-	    (first + nr) << PAGE_SHIFT > i_size_read(file_inode(vma->vm_file)))
+	    start + HPAGE_PMD_SIZE > vma->vm_end || (vma->vm_flags & VM_NOHUGEPAGE))
 		return 0;
-	return HPAGE_PMD_ORDER;
+	return order_at(vma->vm_file->f_mapping, vmf->pgoff);
 }
 
 static vm_fault_t stock_fault(struct vm_fault *vmf)
@@ -257,7 +264,7 @@ static ssize_t write_some(struct address_space *mapping, loff_t pos, struct iov_
 	if (fault_in_iov_iter_readable(from, part) == part)
 		return -EFAULT;
 	filemap_invalidate_lock_shared(mapping);
-	folio = get_folio(mapping, pos >> PAGE_SHIFT, 0);
+	folio = get_folio(mapping, pos >> PAGE_SHIFT, order_at(mapping, pos >> PAGE_SHIFT));
 	filemap_invalidate_unlock_shared(mapping);
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
@@ -309,9 +316,25 @@ static const struct file_operations stock_fops = {
 	.fallocate = stock_fallocate,
 };
 
+/*
+ * Off the device only when the device goes. NUMA balancing, a task that enters a cpuset, and
+ * whoever pins for long would move its pages to RAM at other times.
+ */
+static int stock_migrate_folio(struct address_space *mapping, struct folio *to,
+			       struct folio *from, enum migrate_mode mode)
+{
+	int nid = folio_nid(from);
+	const struct stock_node *node = stock_node(nid);
+
+	if (node && folio_nid(to) != nid && !READ_ONCE(node->draining) &&
+	    !READ_ONCE(node->offlining))
+		return -EBUSY;
+	return migrate_folio(mapping, to, from, mode);
+}
+
 static const struct address_space_operations stock_aops = {
 	.dirty_folio = noop_dirty_folio,
-	.migrate_folio = migrate_folio,
+	.migrate_folio = stock_migrate_folio,
 };
 
 static void stock_evict_inode(struct inode *inode)

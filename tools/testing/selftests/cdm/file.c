@@ -112,6 +112,8 @@ TEST_F(file, bound_to_the_device_beside_it)
 	unsigned long mask = NODE(self->nid);
 	char *anon = map_anonymous(SIZE);
 
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
 	ASSERT_EQ(mbind(anon, SIZE, MPOL_BIND, &mask, MAXNODE, 0), 0);
 	memset(anon, 1, SIZE);
 	memset(self->p, 2, SIZE);
@@ -127,7 +129,8 @@ TEST_F(file, two_mib_at_a_time)
 	ASSERT_EQ((uintptr_t)self->p % (2 * MIB), 0);
 	self->p[2 * MIB + 5] = 1;
 	EXPECT_EQ(used(self->fd), 2 * MIB);
-	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "ShmemPmdMapped:"), 2048);
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup",
+			     kernel_has_cdm() ? "ShmemPmdMapped:" : "FilePmdMapped:"), 2048);
 	EXPECT_EQ(pages_on(self->p + 2 * MIB, 2 * MIB, NODE(self->nid)), 512);
 }
 
@@ -232,6 +235,8 @@ TEST_F(file, userfaultfd)
 	pthread_t thread;
 	long i, wrong = 0;
 
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
 	if (self->page_size != 4096)
 		SKIP(return, "the helper copies pages of 4 KiB");
 	ASSERT_GE(uffd, 0);
@@ -378,7 +383,7 @@ TEST_F(file, charged_to_the_cgroup)
 	EXPECT_LE(touched[0], 1024);
 	EXPECT_EQ(used(self->fd), (uint64_t)(touched[0] * self->page_size));
 	/* its counters are summed up every now and then */
-	EXPECT_GE(read_value(CGROUP "/memory.stat", "shmem "),
+	EXPECT_GE(read_value(CGROUP "/memory.stat", kernel_has_cdm() ? "shmem " : "file "),
 		  touched[0] * self->page_size * 9 / 10);
 	for (i = 0; i < touched[0]; i++)
 		sum += self->p[i * self->page_size];
@@ -417,6 +422,8 @@ TEST_F(file, migrates)
 	int32_t status[SIZE / 4096];
 	uint64_t moved;
 
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
 	memset(anon, 3, SIZE / 2);
 	memset(self->p, 4, SIZE);
 	ASSERT_EQ(migrate(self->fd, 0, anon, SIZE, status, &moved), 0);
@@ -447,6 +454,8 @@ TEST_F(file, moves_only_what_is_ours)
 	uint64_t moved;
 	long i, sum = 0;
 
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
 	cache = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (cache == MAP_FAILED)
 		SKIP(return, "needs CDM_SPARSE_FILE");
@@ -483,9 +492,12 @@ TEST_F(file, device_goes_offline)
 		wrong += self->p[i] != 0x42;
 	EXPECT_EQ(wrong, 0);
 	EXPECT_TRUE(touch_fails(self->p + SIZE / 2));
-	EXPECT_EQ(migrate(self->fd, 0, self->p, SIZE / 2, NULL, &moved), -ENODEV);
+	if (kernel_has_cdm())
+		EXPECT_EQ(migrate(self->fd, 0, self->p, SIZE / 2, NULL, &moved), -ENODEV);
 	ASSERT_EQ(write_file(state, "online_movable"), 0);
 	EXPECT_FALSE(touch_fails(self->p + SIZE / 2));
+	if (!kernel_has_cdm())
+		return;
 	ASSERT_EQ(migrate(self->fd, 0, self->p, SIZE / 2, NULL, &moved), 0);
 	EXPECT_EQ(pages_on(self->p, SIZE / 2, NODE(self->nid)), self->nr / 2);
 	EXPECT_EQ(self->p[SIZE / 2 - 1], 0x42);
@@ -497,6 +509,8 @@ TEST_F(file, paged_out_when_in_ram)
 	long i, wrong = 0, swap_free;
 	uint64_t moved;
 
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
 	if (swap_on())
 		SKIP(return, "needs zram");
 	memset(self->p, 0x17, SIZE);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
-#include <glob.h>
 #include <limits.h>
 #include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
 #include <numa.h>
@@ -54,6 +53,12 @@ static inline unsigned long node_mask(const char *name)
 	return mask;
 }
 
+/* Does the kernel know CDM, or only the driver core's module? */
+static inline bool kernel_has_cdm(void)
+{
+	return !access("/sys/devices/system/node/has_cdm", R_OK);
+}
+
 /* The nodes that are CDM. Without the mm side of our own, only the driver core knows them. */
 static inline unsigned long cdm_nodes(void)
 {
@@ -63,7 +68,7 @@ static inline unsigned long cdm_nodes(void)
 	size_t i;
 	int nid;
 
-	if (!access("/sys/devices/system/node/has_cdm", R_OK))
+	if (kernel_has_cdm())
 		return node_mask("has_cdm");
 	if (glob("/sys/class/cdm/*/node", 0, NULL, &files))
 		return 0;
@@ -81,7 +86,7 @@ static inline unsigned long cdm_nodes(void)
 /* The nodes that are devices: what is CDM; where nobody knows it, memory without a CPU */
 static inline unsigned long device_nodes(void)
 {
-	if (!access("/sys/devices/system/node/has_cdm", R_OK) || !access("/sys/class/cdm", R_OK))
+	if (kernel_has_cdm() || !access("/sys/class/cdm", R_OK))
 		return cdm_nodes();
 	return node_mask("has_memory") & ~node_mask("has_cpu");
 }
