@@ -154,6 +154,7 @@ errno_name()
 	*'Interrupted system call'*) echo EINTR ;;
 	*'No space left'*) echo ENOSPC ;;
 	*'Connection timed out'*) echo ETIMEDOUT ;;
+	*'Operation not supported'*) echo EOPNOTSUPP ;;
 	*) echo "$1" ;;
 	esac
 }

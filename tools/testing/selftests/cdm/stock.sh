@@ -1,0 +1,200 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The driver core as a module for a kernel that was not made for it: the node is nobody's
+# from the first moment on, and all is as before when the module has gone.
+# shellcheck source=tools/testing/selftests/cdm/slot.sh
+. "$(dirname "$0")/slot.sh"
+
+[ ! -e $nodes/has_cdm ] || skip_all "a kernel with CONFIG_CDM"
+modules=${CDM_MODULES?}/modules/drivers/cdm
+after_device() { nobodys; }
+
+total_kib() { awk '/^MemTotal/ { print $2 }' /proc/meminfo; }
+
+# What the kernel said of its lists when it composed them last: "NODE: NODE..."
+lists()
+{
+	dmesg | sed -n 's/.*Fallback order for Node \([0-9]*: [0-9 ]*[0-9]\) *$/\1/p' | sort -un
+}
+
+# The node is in no list and no mask, and has no page in use
+nobodys()
+{
+	expect has_memory "$(cat $nodes/has_memory)" "0-1" || return
+	expect has_normal_memory "$(cat $nodes/has_normal_memory)" "0-1" || return
+	expect Mems_allowed "$(awk '/^Mems_allowed_list/ { print $2 }' /proc/self/status)" "0-1" ||
+		return
+	expect lists "$(lists | grep -c ": .*\<$nid\>")" 0
+}
+
+alone()
+{
+	nobodys || return
+	expect "lists of the nodes" "$(lists)" "0: 0 1"$'\n'"1: 1 0"$'\n'"$nid: 0 1" || return
+	expect MemTotal "$(total_kib)" "$total" || return
+	expect used "$(used_pages $nid)" 0 || return
+	expect zones "$(cat "$nodes/node$nid"/memory*/valid_zones | sort -u)" Movable
+}
+test_alone_from_the_start()
+{
+	local total
+
+	total=$(total_kib)
+	with_device caps=0 alone && expect "MemTotal afterwards" "$(total_kib)" "$total"
+}
+
+# online, as distributions have it, would choose ZONE_NORMAL
+test_auto_onlining_finds_no_other_zone()
+{
+	local auto=/sys/devices/system/memory/auto_online_blocks saved value rc=0 total
+
+	saved=$(cat $auto)
+	total=$(total_kib)
+	for value in offline online online_kernel online_movable; do
+		echo $value >$auto
+		with_device caps=0 alone || fail "with $value" || rc=1
+	done
+	echo "$saved" >$auto
+	return $rc
+}
+
+by_hand()
+{
+	local part
+
+	part=$(blocks_of $nid | head -n 1)
+	expect state "$(cat "$cdm/state")" added || return
+	expect online_kernel "$(write online_kernel "$part/state")" EPERM || return
+	expect online_movable "$(write online_movable "$part/state")" ok || return
+	expect state "$(cat "$cdm/state")" online || return
+	expect online_size "$(cat "$cdm/online_size")" $block || return
+	nobodys && expect "the rest" "$(write online_movable "$cdm/state")" ok || return
+	expect offline "$(write offline "$cdm/state")" ok
+}
+test_by_hand() { with_device "caps=0 online_policy=1" by_hand; }
+
+# A driver gets it, from a restricted cpuset, too; who only hints at the node gets RAM
+driver()
+{
+	local pages=$((device_blocks * block / $(getconf PAGESIZE))) answer
+
+	expect pages "$(tell "alloc $nid 0 1000")" "ok 1000 0" || return
+	expect blocks "$(tell "alloc $nid 9 4")" "ok 2048 0" || return
+	expect array "$(tell "alloc $nid 0 1000 how=4 flags=1")" "ok 1000 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 4048 || return
+	expect offline "$(write offline "$cdm/state")" EBUSY || return
+	expect free "$(tell free)" ok || return
+	expect "a hint" "$(tell "alloc $nid 0 1000 how=1")" "ok 0 1000" || return
+	expect "a movable hint" "$(tell "alloc $nid 0 1000 how=3")" "ok 0 1000" || return
+	# all but the reserve that the kernel keeps, and what is on other CPUs' lists
+	answer=$(tell "alloc $nid 9 $pages")
+	[[ $answer =~ ^ok\ ([0-9]+)\ 0$ ]] && [ "${BASH_REMATCH[1]}" -ge $((pages - 4096)) ] ||
+		fail "no more than that: $answer" || return
+	expect "no more" "$(tell "alloc $nid 9 1")" "error ENOMEM" || return
+	expect free "$(tell free)" ok && expect used "$(used_pages $nid)" 0
+}
+test_driver_gets_pages() { with_device caps=0 driver; }
+
+from_a_cpuset()
+{
+	local group=/sys/fs/cgroup/cdm_sh rc=0
+
+	echo 0 >$group/cpuset.mems && echo "$tool_pid" >$group/cgroup.procs || return
+	driver || rc=1
+	# it belongs to the first group again, so that this one can go
+	echo "$tool_pid" >/sys/fs/cgroup/cgroup.procs
+	return $rc
+}
+test_driver_in_a_cpuset() { with_child_cpuset with_device caps=0 from_a_cpuset; }
+
+# refused NAME COMMAND...: a log line says that it needs another kernel
+refused()
+{
+	dmesg -C
+	expect "$1" "$("${@:2}")" EOPNOTSUPP || return
+	expect "log lines of $1" "$(dmesg | grep -c "$1.*a kernel with CONFIG_CDM")" 1
+}
+refused_register() { ask "register $start $block $nid $1" | sed 's/^error //'; }
+refused_by_sysfs()
+{
+	refused fallback write system "$cdm/fallback" &&
+		refused capabilities write user_bind "$cdm/capabilities"
+}
+test_what_it_cannot_do()
+{
+	refused caps refused_register caps=1 || return
+	refused distance refused_register "caps=0 near=0 distance=60" || return
+	expect "no reserved ids" "$(ask "register $start $block -1 caps=0")" "error ENOSPC" ||
+		return
+	with_device caps=0 refused_by_sysfs
+}
+
+# RAM is full and more is wanted all the time, while the device comes and goes
+test_comes_under_pressure()
+{
+	local hog rc=0 total i
+
+	total=$(total_kib)
+	swap_on 1G || return
+	"$here/hog" $(($(awk '/MemFree/ { print $2 }' /proc/meminfo) * 105 / 100 / 1024)) &
+	hog=$!
+	for i in 1 2 3 4 5; do
+		with_device caps=0 alone || fail "time $i" || rc=1
+	done
+	kill $hog 2>/dev/null
+	wait $hog 2>/dev/null
+	swap_off
+	return $rc
+}
+
+cycle()
+{
+	local file
+
+	insmod "$modules/cdm.ko" && insmod "$modules/cdm_edu.ko" && insmod "$modules/cdm_pci.ko" &&
+		"$CDM_PLUG" add || return
+	exec {file}<>/dev/cdm0 || return
+	head -c 64M /dev/zero >&$file || return
+	expect used "$(used_pages $nid)" 16384 || return
+	expect "unloading in use" "$(rmmod cdm 2>&1 | grep -c 'in use')" 1 || return
+	exec {file}>&-
+	"$CDM_PLUG" remove && rmmod cdm_pci cdm_edu cdm
+}
+
+footprint()
+{
+	cat /proc/iomem $nodes/possible $nodes/online $nodes/has_*
+	ls /sys/class /sys/devices/system/memory
+	lists
+	total_kib
+	lsmod | grep cdm
+}
+
+slab_kib()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack)/ { n += $2 } END { print n }' \
+		/proc/meminfo
+}
+
+# Loaded, plugged, used, unplugged, unloaded: as often as that, nothing is left. What a leak of
+# a block's device, group and memmap would be is tens of KiB each time.
+test_load_cycles_leave_nothing()
+{
+	local before slab i grown cycles=${CDM_LOAD_CYCLES:-5}
+
+	"$CDM_PLUG" remove
+	rmmod cdm_test cdm_pci cdm_edu cdm || return
+	cycle && cycle || fail "the first cycles failed" || return
+	before=$(footprint)
+	slab=$(slab_kib)
+	for i in $(seq "$cycles"); do
+		cycle || fail "cycle $i failed" || return
+	done
+	expect footprint "$(footprint)" "$before" || return
+	grown=$(($(slab_kib) - slab))
+	[ $grown -lt $((cycles * 20 + 100)) ] || fail "the kernel's memory grew by $grown KiB"
+}
+
+run_tests alone_from_the_start auto_onlining_finds_no_other_zone by_hand driver_gets_pages \
+	driver_in_a_cpuset what_it_cannot_do comes_under_pressure load_cycles_leave_nothing
