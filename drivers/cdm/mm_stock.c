@@ -109,6 +109,7 @@ void stock_set_ranges(int nid, const struct cdm_range *ranges, unsigned int nr)
 	struct stock_node *node = stock_node(nid);
 
 	node->nr_ranges = nr;
+	/* Pairs with may_go_online() */
 	smp_store_release(&node->ranges, ranges);
 }
 
@@ -194,6 +195,7 @@ bool stock_node_is_isolated(int nid)
 /* Only to ZONE_MOVABLE, only what the core has added, and not when it is about to go */
 static bool may_go_online(const struct stock_node *node, const struct memory_notify *arg)
 {
+	/* Pairs with stock_set_ranges(): then nr_ranges is theirs */
 	const struct cdm_range *ranges = smp_load_acquire(&node->ranges);
 	u64 start = PFN_PHYS(arg->start_pfn);
 

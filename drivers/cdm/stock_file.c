@@ -376,7 +376,6 @@ static struct file_system_type stock_fs = {
 	.kill_sb = kill_anon_super,
 };
 
-
 static struct inode *make_inode(int nid, u64 size)
 {
 	struct stock_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
