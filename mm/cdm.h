@@ -6,7 +6,9 @@
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 
+struct address_space;
 struct cdm_range;
+struct folio;
 struct page;
 
 /* Nodes whose own zones lead their FALLBACK list (CDM_FALLBACK_SYSTEM) */
@@ -24,7 +26,10 @@ extern nodemask_t cdm_bindable_map;
 /* Nodes whose memory has gone without warning: nothing is read there any more */
 extern nodemask_t cdm_lost_map;
 
-struct folio *cdm_alloc_for_file(int nid, unsigned int order);
+u64 cdm_registration_of(int nid);
+struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order);
+int cdm_mapping_nid(const struct address_space *mapping);
+struct folio *cdm_get_folio_of(unsigned long pfn);
 
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);

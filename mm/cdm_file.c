@@ -30,6 +30,7 @@ struct cdm_memory {
 	spinlock_t lock; /* see above */
 	unsigned long used;
 	unsigned long quota;
+	u64 id;
 	int nid;
 };
 
@@ -48,13 +49,20 @@ bool __cdm_owns_mapping(const struct address_space *mapping)
 
 struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
 {
-	return cdm_alloc_for_file(cdm_memory_of(mapping)->nid, order);
+	const struct cdm_memory *memory = cdm_memory_of(mapping);
+
+	return cdm_alloc_for_file(memory->nid, memory->id, order);
+}
+
+/* The device's whose such a file is */
+int cdm_mapping_nid(const struct address_space *mapping)
+{
+	return cdm_memory_of(mapping)->nid;
 }
 
 int cdm_mapping_charge(struct address_space *mapping, long pages)
 {
 	struct cdm_memory *memory = cdm_memory_of(mapping);
-
 	int rc = -ENOSPC;
 
 	spin_lock(&memory->lock);
@@ -97,16 +105,20 @@ bool cdm_folio_has_left(const struct folio *folio)
  * @nid: the device's node
  * @size: bytes, which are the quota at first
  *
+ * It gets pages of the device that has the node now, and of none that comes after it.
+ *
  * Context: Process context. Sleeps.
- * Return: the file, to be given to fput(); -ENOMEM, -ENODEV where there is no tmpfs.
+ * Return: the file, to be given to fput(); -ENOMEM, -ENODEV where there is no tmpfs, or no
+ * device any more.
  */
 struct file *cdm_node_create_file(int nid, u64 size)
 {
 	struct address_space *mapping;
 	struct cdm_memory *memory;
+	u64 id = cdm_registration_of(nid);
 	struct file *file;
 
-	if (!cdm_mnt)
+	if (!cdm_mnt || !id)
 		return ERR_PTR(-ENODEV);
 	memory = kmalloc(sizeof(*memory), GFP_KERNEL_ACCOUNT);
 	if (!memory)
@@ -116,7 +128,7 @@ struct file *cdm_node_create_file(int nid, u64 size)
 		kfree(memory);
 		return file;
 	}
-	*memory = (struct cdm_memory) { .nid = nid, .quota = PFN_UP(size) };
+	*memory = (struct cdm_memory) { .nid = nid, .id = id, .quota = PFN_UP(size) };
 	spin_lock_init(&memory->lock);
 	mapping = file->f_mapping;
 	mapping->i_private_data = memory;
@@ -159,18 +171,20 @@ EXPORT_SYMBOL_GPL(cdm_node_file_quota);
  * cdm_node_file_set_quota() - change how much a file may have
  * @file: of cdm_node_create_file()
  * @bytes: rounded up to pages, not 0
+ * @may_raise: it may be more than before
  *
  * Context: Process context.
- * Return: 0; -EBUSY when it has more already.
+ * Return: 0; -EBUSY when it has more already; -EPERM when it would be raised and must not.
  */
-int cdm_node_file_set_quota(struct file *file, u64 bytes)
+int cdm_node_file_set_quota(struct file *file, u64 bytes, bool may_raise)
 {
 	struct cdm_memory *memory = cdm_memory_of(file->f_mapping);
-
 	int rc = -EBUSY;
 
 	spin_lock(&memory->lock);
-	if (memory->used <= PFN_UP(bytes)) {
+	if (PFN_UP(bytes) > memory->quota && !may_raise) {
+		rc = -EPERM;
+	} else if (memory->used <= PFN_UP(bytes)) {
 		WRITE_ONCE(memory->quota, PFN_UP(bytes));
 		rc = 0;
 	}

@@ -8,6 +8,7 @@
 #include <linux/bitmap.h>
 #include <linux/cdm_node.h>
 #include <linux/device.h>
+#include <linux/err.h>
 #include <linux/error-injection.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
@@ -174,6 +175,42 @@ int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 EXPORT_SYMBOL_GPL(cdm_node_offline_memory);
 ALLOW_ERROR_INJECTION(cdm_node_offline_memory, ERRNO);
 
+/* A signal ends the attempt at one block, and is not to end the next one's */
+static int cdm_abandon_block(struct memory_block *mem, void *arg)
+{
+	int *first_error = arg, rc = cdm_block_set(mem, false);
+
+	if (rc < 0 && !*first_error)
+		*first_error = rc;
+	flush_signals(current);
+	cond_resched();
+	return 0;
+}
+
+/**
+ * cdm_node_abandon_memory() - offline what can be of a device's memory
+ * @ranges: memory that cdm_node_add_memory() added
+ * @nr: how many ranges
+ *
+ * A block that cannot go stays online, and the others go all the same. As
+ * cdm_node_offline_memory() it needs somebody who sends signals: one for each such block.
+ *
+ * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
+ * Return: 0, or why the first of those that stay could not go.
+ */
+int cdm_node_abandon_memory(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned int i;
+	int rc = 0;
+
+	lock_device_hotplug();
+	for (i = 0; i < nr; i++)
+		walk_memory_blocks(ranges[i].start, ranges[i].size, &rc, cdm_abandon_block);
+	unlock_device_hotplug();
+	return rc;
+}
+EXPORT_SYMBOL_GPL(cdm_node_abandon_memory);
+
 /**
  * cdm_node_interrupt() - have a task give up offlining a block
  * @task: a task that is in a MEM_GOING_OFFLINE notifier, or behind it, and stays meanwhile
@@ -261,7 +298,8 @@ static unsigned int cdm_add_ranges(int nid, int mgid, const struct cdm_range *ra
  * Context: A kernel thread. Takes device_hotplug_lock and mem_hotplug_lock.
  * Return: the id of the memory group, 0 or more; -EEXIST when a range overlaps other
  * memory or a busy resource, -EINVAL, -ENOMEM or what else memory hotplug returns; then
- * nothing has been added.
+ * nothing has been added. -ENOTRECOVERABLE when some of it was, and could not be taken back:
+ * @name has to stay.
  */
 int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
 			const char *name)
@@ -276,10 +314,12 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 	added = cdm_add_ranges(nid, mgid, ranges, nr, name, &rc);
 	if (!rc)
 		return mgid;
-	if (cdm_unplug(ranges, added))
-		pr_err("node %d: %u ranges could not be taken back\n", nid, added);
-	else
-		memory_group_unregister(mgid);
+	if (cdm_unplug(ranges, added)) {
+		pr_err("node %d: %u ranges could not be taken back (after %pe)\n", nid, added,
+		       ERR_PTR(rc));
+		return -ENOTRECOVERABLE;
+	}
+	memory_group_unregister(mgid);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_add_memory);

@@ -54,15 +54,28 @@ int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
 EXPORT_SYMBOL_GPL(cdm_node_set_ops);
 ALLOW_ERROR_INJECTION(cdm_node_set_ops, ERRNO);
 
-/* A folio for the file of a device, from the device; NULL when there is none */
-struct folio *cdm_alloc_for_file(int nid, unsigned int order)
+/* Which of the devices that have had a node has it now; 0 for none */
+u64 cdm_registration_of(int nid)
+{
+	const struct cdm_node_ops *ops;
+	int idx = srcu_read_lock(&cdm_ops_srcu);
+	u64 id;
+
+	ops = xa_load(&cdm_node_ops, nid);
+	id = ops ? ops->id : 0;
+	srcu_read_unlock(&cdm_ops_srcu, idx);
+	return id;
+}
+
+/* A folio for the file of the device @id, from there; NULL when there is none */
+struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order)
 {
 	const struct cdm_node_ops *ops;
 	struct folio *folio = NULL;
 	int idx = srcu_read_lock(&cdm_ops_srcu);
 
 	ops = xa_load(&cdm_node_ops, nid);
-	if (ops)
+	if (ops && ops->id == id)
 		folio = ops->alloc(ops, order);
 	srcu_read_unlock(&cdm_ops_srcu, idx);
 	return folio;
@@ -176,12 +189,33 @@ static bool cdm_is_there(const struct cdm_batch *batch, struct folio *folio)
 					    folio_nid(folio) == batch->nid;
 }
 
-/* Is it that of the page before, which has been isolated? */
-static bool cdm_is_same_folio(const struct cdm_batch *batch, struct folio *folio)
+/* Is it that of a page which has been isolated? */
+static bool cdm_is_in_batch(const struct cdm_batch *batch, struct folio *folio)
 {
 	unsigned long first = folio_pfn(folio);
+	unsigned int i = batch->nr;
 
-	return batch->nr && batch->pfn[batch->nr - 1] - first < folio_nr_pages(folio);
+	while (i--)
+		if (batch->pfn[i] - first < folio_nr_pages(folio))
+			return true;
+	return false;
+}
+
+/* Is it that of the page before? */
+static bool cdm_is_same_folio(const struct cdm_batch *batch, struct folio *folio)
+{
+	return batch->nr && batch->pfn[batch->nr - 1] - folio_pfn(folio) < folio_nr_pages(folio);
+}
+
+static bool cdm_isolate(struct cdm_batch *batch, struct folio *folio)
+{
+	if (!folio_isolate_lru(folio))
+		return false;
+	list_add_tail(&folio->lru, &batch->folios);
+	node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
+			    folio_nr_pages(folio));
+	batch->nr_pages += folio_nr_pages(folio);
+	return true;
 }
 
 /* As for move_pages(2): what others have as well stays where they have it */
@@ -189,8 +223,11 @@ static bool cdm_may_move(const struct cdm_batch *batch, struct folio *folio)
 {
 	struct address_space *mapping = folio_mapping(folio);
 
-	if (batch->whose == CDM_MIGRATE_ANY || (mapping && cdm_owns_mapping(mapping)))
+	if (batch->whose == CDM_MIGRATE_ANY)
 		return true;
+	/* With a quota, only what counts for the device already may come back to it */
+	if (mapping && cdm_owns_mapping(mapping))
+		return batch->whose == CDM_MIGRATE_OWN || cdm_mapping_nid(mapping) == batch->nid;
 	return batch->whose == CDM_MIGRATE_OWN && folio_test_anon(folio) &&
 	       !folio_test_ksm(folio) && !folio_likely_mapped_shared(folio);
 }
@@ -212,12 +249,8 @@ static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status
 	if (!cdm_is_same_folio(batch, folio)) {
 		if (batch->nr_pages >= CDM_BATCH)
 			return -EAGAIN;
-		if (!folio_isolate_lru(folio))
+		if (!cdm_isolate(batch, folio) && !cdm_is_in_batch(batch, folio))
 			return -EBUSY;
-		list_add_tail(&folio->lru, &batch->folios);
-		node_stat_mod_folio(folio, NR_ISOLATED_ANON + folio_is_file_lru(folio),
-				    folio_nr_pages(folio));
-		batch->nr_pages += folio_nr_pages(folio);
 	}
 	batch->pfn[batch->nr] = page_to_pfn(page);
 	batch->status[batch->nr++] = status;
@@ -304,7 +337,7 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 }
 
 /* The folio that a page is in, with a reference, or NULL */
-static struct folio *cdm_get_folio_of(unsigned long pfn)
+struct folio *cdm_get_folio_of(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct folio *folio;
@@ -371,12 +404,15 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
 	if (!batch)
 		return -ENOMEM;
 	lru_cache_disable();
-	while (i < nr) {
+	while (i < nr && !fatal_signal_pending(current)) {
 		i = cdm_batch_fill(batch, source, i, nr, status);
 		cdm_batch_move(batch);
 		cond_resched();
 	}
 	lru_cache_enable();
+	/* Who is killed does not wait for the rest */
+	for (; i < nr; i++)
+		status[i] = -EINTR;
 	for (i = 0; i < nr; i++)
 		there += !status[i];
 	return there;
@@ -390,7 +426,8 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
  * @nr: how many pages
  * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
  *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
- *	hugetlb and memory of other devices, -EACCES not for @whose
+ *	hugetlb and memory of other devices, -EACCES not for @whose, -EINTR the calling task
+ *	was killed before
  * @whose: which pages may be moved
  *
  * Context: Process context. Takes mmap_lock. Sleeps.

@@ -11,7 +11,7 @@
  * Locking: the list is an xarray, with its own lock. A retirement adds to it first and then
  * looks whether the page is online, onlining does it the other way round: one of them, or
  * both, sees the page. Unplugging takes cdm_retire_lock, so that the struct page stays while
- * memory_failure() looks at it.
+ * memory_failure() looks at it; the same lock protects the marks in the list.
  */
 #define pr_fmt(fmt) "cdm: " fmt
 
@@ -26,6 +26,7 @@
 #include <linux/page_owner.h>
 #include <linux/page_ref.h>
 #include <linux/swap.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "cdm.h"
@@ -78,13 +79,97 @@ void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr)
 }
 EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
 
+/*
+ * Bad pages within a larger folio of a user's that could not be split, since somebody has it
+ * pinned: the process keeps the page, and freed in one piece it would be handed out again. So
+ * each has a mark in the list, and the folio a reference, until it can be split.
+ */
+#define CDM_UNSPLIT XA_MARK_0
+
+/* How soon it is tried again */
+#define CDM_SPLIT_AFTER HZ
+
+static void cdm_split_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(cdm_splitting, cdm_split_work);
+
+/* Mark what memory_failure() had to leave in its folio. Under cdm_retire_lock. */
+static void cdm_note_unsplit(unsigned long pfn)
+{
+	struct folio *folio = cdm_get_folio_of(pfn);
+
+	if (!folio)
+		return;
+	/* A driver's has no mapping, and is taken apart when the driver frees it */
+	if (!folio_test_large(folio) || folio_test_hugetlb(folio) || !READ_ONCE(folio->mapping) ||
+	    xa_get_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT)) {
+		folio_put(folio);
+		return;
+	}
+	xa_set_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
+	schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
+}
+
+static void cdm_fail_page(unsigned long pfn)
+{
+	/* What it returns is about the users; the page is marked in any case */
+	memory_failure(pfn, 0);
+	cdm_note_unsplit(pfn);
+}
+
+/* Has a page that was marked left its folio, or have all others let go of that? */
+static bool cdm_try_split(struct page *page)
+{
+	int rc;
+
+	lock_page(page);
+	rc = split_huge_page(page);
+	unlock_page(page);
+	return !rc || page_count(page) == 1;
+}
+
+/* Once more from the beginning, as for a page that has just gone bad */
+static void cdm_fail_again(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+
+	xa_clear_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
+	if (TestClearPageHWPoison(page))
+		num_poisoned_pages_sub(pfn, 1);
+	put_page(page);
+	drain_all_pages(page_zone(page));
+	cdm_fail_page(pfn);
+}
+
+static void cdm_split_work(struct work_struct *work)
+{
+	unsigned long pfn;
+	void *entry;
+
+	guard(mutex)(&cdm_retire_lock);
+	xa_for_each_marked(&cdm_bad_pfns, pfn, entry, CDM_UNSPLIT)
+		if (cdm_try_split(pfn_to_page(pfn)))
+			cdm_fail_again(pfn_to_page(pfn));
+	if (xa_marked(&cdm_bad_pfns, CDM_UNSPLIT))
+		schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
+}
+
+/* The block may have gone offline at that moment: then the list alone remembers the page */
+static void cdm_forget_offline_mark(unsigned long pfn)
+{
+	get_online_mems();
+	if (!pfn_to_online_page(pfn) && TestClearPageHWPoison(pfn_to_page(pfn)))
+		num_poisoned_pages_sub(pfn, 1);
+	put_online_mems();
+}
+
 /**
  * cdm_node_retire_page() - never hand out a page again
  * @pfn: a page of memory that was added to a CDM node, online or not
  *
  * What an uncorrectable error in RAM does (memory_failure()): the page's users lose it, and
  * are sent SIGBUS where its content cannot be had from elsewhere. A page that a driver
- * holds stays with the driver until it frees it.
+ * holds stays with the driver until it frees it; one in a large folio that is pinned stays
+ * with its users until a moment after nobody has it pinned any more.
  *
  * Context: Process context. Sleeps. Who frees pages in one piece looks for bad ones and
  * frees in one read-side critical section of RCU.
@@ -107,8 +192,8 @@ int cdm_node_retire_page(unsigned long pfn)
 	 */
 	synchronize_rcu();
 	drain_all_pages(page_zone(page));
-	/* What it returns is about the users; the page is marked in any case */
-	memory_failure(pfn, 0);
+	cdm_fail_page(pfn);
+	cdm_forget_offline_mark(pfn);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);

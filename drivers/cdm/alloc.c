@@ -99,19 +99,18 @@ static void end_evicting(struct cdm_device *cdm, struct cdm_evictor *me)
 /* Has the driver given anything back? */
 static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags)
 {
-	const struct cdm_ops *ops = cdm->config.ops;
 	struct cdm_evictor me = { .task = current };
 	unsigned long evicted;
 
-	if (!ops || !ops->evict || (flags & CDM_ALLOC_NO_EVICT) || !begin_evicting(cdm, &me))
+	if ((flags & CDM_ALLOC_NO_EVICT) || !begin_evicting(cdm, &me))
 		return false;
-	evicted = ops->evict(cdm, nr_pages, cdm->config.ops_data);
+	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
 	atomic_long_add(evicted, &cdm->evicted);
 	return evicted;
 }
 
-/* How often memory is made free: others take some of it */
+/* How often memory is made free, at most: others take some of it */
 #define CDM_ALLOC_ATTEMPTS 3
 
 /**
@@ -128,7 +127,7 @@ bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int 
 		   unsigned int attempt)
 {
 	if ((flags & CDM_ALLOC_ATOMIC) || cdm_state(cdm) != CDM_ONLINE ||
-	    attempt > CDM_ALLOC_ATTEMPTS)
+	    attempt >= CDM_ALLOC_ATTEMPTS)
 		return false;
 	/* What lies idle on the CPUs' lists, what mm may free, what the driver can spare */
 	if (!attempt && cdm_node_drain_pcp(cdm->config.nid))
@@ -163,7 +162,9 @@ static struct page *alloc_on_device(struct cdm_device *cdm, gfp_t gfp, unsigned 
  *
  * Neither falls back to another node nor wakes the OOM killer. Reclaims and compacts on the
  * device alone, and only where its driver granted %CDM_CAP_RECLAIM or %CDM_CAP_COMPACTION:
- * then the caller must hold no lock that reclaim could want. The calling task's cpuset and
+ * then the caller must hold no lock that reclaim could want. When the device is full, it takes
+ * mem_hotplug_lock, inside of which pages are moved: so without CDM_ALLOC_ATOMIC the caller
+ * holds neither mmap_lock nor a lock that one of its MMU notifiers takes. The calling task's cpuset and
  * memory policy do not matter. With CDM_ALLOC_SPILL, and only then, it may be system RAM
  * (cdm_page_is_spilled()), within the device's budget, and also while the device is offline
  * or drained.
@@ -318,8 +319,9 @@ void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
 	if (unlikely(cdm_page_is_spilled(cdm, page))) {
-		atomic_long_sub(1L << order, &cdm->spill_held);
 		cdm_put_back_spilled(cdm, page, order);
+		/* The last look at the device: nobody waits for this page any more */
+		atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
 	} else {
 		put_back_on_device(cdm, page, order);
 	}

@@ -43,6 +43,7 @@ enum cdm_state {
  * @iomem_name: what /proc/iomem shows
  * @mgid: id of the memory group
  * @node_ops: what it does for mm
+ * @scrubs: its driver clears pages
  * @nb: sees blocks go online and offline, whoever does it
  * @lock: serialises what drivers and administrators ask for; protects @transition,
  *	@removed, @abandoned, @lost, @config.fallback and @config.caps. Outside of
@@ -55,7 +56,10 @@ enum cdm_state {
  * @cancelled: somebody wants the transition to end; set, and together with @transition
  *	reset, under the lock of @wait
  * @offliner: who is offlining a block; under the lock of @wait
+ * @give_up: when it has been at it for too long, in jiffies; likewise
  * @deadline: ends what another tool's offlining does in vain
+ * @worker: the thread of the job that runs, or NULL
+ * @removers: how many want the device to go away; what others have asked for ends
  * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
@@ -87,6 +91,7 @@ struct cdm_device {
 	int mgid;
 	struct notifier_block nb;
 	struct cdm_node_ops node_ops;
+	bool scrubs;
 
 	struct mutex lock; /* see above */
 	enum cdm_state transition;
@@ -96,7 +101,10 @@ struct cdm_device {
 	bool lost;
 	bool cancelled;
 	struct task_struct *offliner;
+	unsigned long give_up;
 	struct delayed_work deadline;
+	struct task_struct *worker;
+	atomic_t removers;
 	wait_queue_head_t wait;
 	unsigned long online_pages;
 
@@ -143,6 +151,8 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 }
 
 #ifdef CONFIG_CDM
+
+#define CDM_CAN_SET_PERF_ATTRS	true
 
 /* mm/ is there from boot on, and the allocator does what is wanted */
 static inline int cdm_mm_init(void) { return 0; }
@@ -195,17 +205,19 @@ static inline void cdm_node_release_blocks(void) { }
 int cdm_config_check(struct device *parent, const struct cdm_config *config);
 
 /* hotplug.c */
-int cdm_hotplug_add(struct cdm_device *cdm);
+int cdm_hotplug_add(struct cdm_device *cdm, const struct cdm_config *config);
 int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds);
 void cdm_hotplug_abandon(struct cdm_device *cdm);
 unsigned int cdm_drain_seconds(void);
+unsigned int cdm_undo_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);
 void cdm_announce(struct cdm_device *cdm);
 
 /* watch.c */
 int cdm_begin_watching(struct cdm_device *cdm);
 void cdm_end_watching(struct cdm_device *cdm);
-bool cdm_interrupt_offliner(struct cdm_device *cdm);
+void cdm_interrupt_offliner(struct cdm_device *cdm);
+void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds);
 
 /* job.c */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
@@ -232,6 +244,15 @@ unsigned long cdm_held_pages(struct cdm_device *cdm);
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages);
 
+/* ops.c */
+unsigned long cdm_ops_evict(struct cdm_device *cdm, unsigned long nr_pages);
+int cdm_ops_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
+int cdm_ops_copy(struct cdm_device *cdm, struct page *to, struct page *from,
+		 unsigned long nr_pages);
+bool cdm_ops_can_drain(const struct cdm_device *cdm);
+void cdm_ops_drain(struct cdm_device *cdm);
+void cdm_ops_end(struct cdm_device *cdm);
+
 /* scrub.c */
 void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
 int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
@@ -251,6 +272,7 @@ void cdm_linger(struct cdm_device *cdm, struct page *page);
 void cdm_collect(struct cdm_device *cdm);
 
 /* retire.c */
+int cdm_retire_known(const struct cdm_config *config);
 unsigned long cdm_retired_pages(const struct cdm_device *cdm);
 extern struct bin_attribute cdm_bad_pages_attr;
 

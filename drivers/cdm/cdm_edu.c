@@ -112,6 +112,9 @@ int cdm_edu_copy(struct page *to, struct page *from, unsigned long nr_pages)
 		rc = copy_page_by_engine(to++, from++);
 		copied_pages += !rc;
 	}
+	/* It may be at it still, and would not hear of the next one */
+	if (rc == -ETIMEDOUT)
+		engine = NULL;
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_edu_copy);

@@ -23,7 +23,6 @@
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
-#include <linux/unaligned.h>
 
 #include "cdm_edu.h"
 
@@ -60,6 +59,7 @@ struct buffer {
  * @buffers: the oldest one first
  * @nr_buffers: how many, with those that somebody has taken out for a moment
  * @lock: protects both. ops->evict takes it, so nothing is allocated under it.
+ * @resize_lock: one writer of "buffers" at a time; outside of @lock
  */
 struct card {
 	struct pci_dev *pdev;
@@ -68,6 +68,7 @@ struct card {
 	struct list_head buffers;
 	unsigned int nr_buffers;
 	struct mutex lock; /* see above */
+	struct mutex resize_lock; /* see above */
 };
 
 /* Whoever takes a buffer out of the list has it for himself */
@@ -216,6 +217,7 @@ static ssize_t buffers_store(struct device *dev, struct device_attribute *attr,
 	unsigned int nr;
 	int rc = kstrtouint(buf, 0, &nr);
 
+	guard(mutex)(&card->resize_lock);
 	while (!rc && READ_ONCE(card->nr_buffers) < nr)
 		rc = add_buffer(card);
 	while (!rc && READ_ONCE(card->nr_buffers) > nr) {
@@ -256,20 +258,31 @@ static ssize_t use_store(struct device *dev, struct device_attribute *attr, cons
 }
 static DEVICE_ATTR_WO(use);
 
+/* Is it one of the card's partitions? */
+static bool is_partition(const struct card *card, const struct cdm_device *cdm)
+{
+	unsigned int i;
+
+	for (i = 0; i < card->nr; i++)
+		if (card->cdm[i] == cdm)
+			return true;
+	return false;
+}
+
 static ssize_t retire_store(struct device *dev, struct device_attribute *attr, const char *buf,
 			    size_t count)
 {
+	const struct card *card = dev_get_drvdata(dev);
 	struct cdm_device *cdm;
 	u64 addr;
 	int rc = kstrtou64(buf, 0, &addr);
 
 	if (rc)
 		return rc;
-	/* Of which of its partitions it is */
 	cdm = cdm_device_at(addr);
 	if (!cdm)
 		return -EINVAL;
-	rc = cdm_retire_page(cdm, addr);
+	rc = is_partition(card, cdm) ? cdm_retire_page(cdm, addr) : -EINVAL;
 	cdm_device_put(cdm);
 	return rc ?: count;
 }
@@ -307,7 +320,7 @@ static int generic_initiator_node(struct pci_dev *pdev)
 		    gi->device_handle_type != 1)
 			continue;
 		/* A PCI handle: segment, then bus in the low and devfn in the high byte */
-		if (get_unaligned_le16(&gi->device_handle[0]) == pci_domain_nr(pdev->bus) &&
+		if ((gi->device_handle[0] | gi->device_handle[1] << 8) == pci_domain_nr(pdev->bus) &&
 		    gi->device_handle[2] == pdev->bus->number &&
 		    gi->device_handle[3] == pdev->devfn) {
 			nid = pxm_to_node(gi->proximity_domain);
@@ -388,6 +401,7 @@ static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	card->pdev = pdev;
 	INIT_LIST_HEAD(&card->buffers);
 	mutex_init(&card->lock);
+	mutex_init(&card->resize_lock);
 	pci_set_drvdata(pdev, card);
 
 	memory.size = rounddown(pci_resource_len(pdev, CDM_PCI_BAR) / nr,

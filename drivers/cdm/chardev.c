@@ -87,12 +87,15 @@ static int cdm_file_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-/* The memory's own file from here on. A private mapping would be of system RAM. */
+/*
+ * The memory's own file from here on. A private mapping would be of system RAM. A shared one
+ * that can only be read has VM_MAYSHARE alone.
+ */
 static int cdm_file_mmap(struct file *filp, struct vm_area_struct *vma)
 {
 	struct cdm_file *file = filp->private_data;
 
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	vma_set_file(vma, file->memory);
 	return call_mmap(file->memory, vma);
@@ -177,9 +180,7 @@ static long do_quota(struct cdm_file *file, void __user *user)
 		return rc;
 	if (req.flags || !req.quota || req.quota > file->cdm->size)
 		return -EINVAL;
-	if (req.quota > cdm_node_file_quota(file->memory) && !capable(CAP_SYS_RESOURCE))
-		return -EPERM;
-	return cdm_node_file_set_quota(file->memory, req.quota);
+	return cdm_node_file_set_quota(file->memory, req.quota, capable(CAP_SYS_RESOURCE));
 }
 
 /* With a quota that was lowered, nothing gets to the device beside what is counted in it */

@@ -125,6 +125,10 @@ static int check_supported(struct device *parent, const struct cdm_config *confi
 			config->distance);
 		return -EOPNOTSUPP;
 	}
+	if (!CDM_CAN_SET_PERF_ATTRS && memchr_inv(&config->access, 0, sizeof(config->access))) {
+		dev_err(parent, "cdm: access: attributes need a kernel of 6.12 or later\n");
+		return -EOPNOTSUPP;
+	}
 	return 0;
 }
 

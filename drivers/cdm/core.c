@@ -41,7 +41,8 @@ static void cdm_device_release(struct device *dev)
 	kvfree(cdm);
 }
 
-static const struct class cdm_class = {
+/* Not const: kernels before 6.4 write to it */
+static struct class cdm_class = {
 	.name = "cdm",
 	.dev_groups = cdm_device_groups,
 	.dev_release = cdm_device_release,
@@ -80,6 +81,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	cdm->config.owner = NULL;
 	cdm->config.bad_pages = NULL;
 	cdm->has_bad_pages = config->nr_bad_pages;
+	cdm->scrubs = config->ops && config->ops->scrub;
 	cdm->nodes = nodemask_of_node(config->nid);
 	mutex_init(&cdm->lock);
 	mutex_init(&cdm->retire_lock);
@@ -120,17 +122,6 @@ static void unpublish(struct cdm_device *cdm)
 {
 	cdm_chardev_del(cdm);
 	device_unregister(&cdm->dev);
-}
-
-/* Before the memory is there: no page of it that is bad is ever free */
-static int retire_known(struct cdm_device *cdm, const struct cdm_config *config)
-{
-	unsigned int i;
-	int rc = 0;
-
-	for (i = 0; !rc && i < config->nr_bad_pages; i++)
-		rc = cdm_node_retire_page(PHYS_PFN(config->bad_pages[i]));
-	return rc;
 }
 
 /**
@@ -177,9 +168,7 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 		return cdm;
 	}
 
-	rc = retire_known(cdm, config);
-	if (!rc)
-		rc = cdm_hotplug_add(cdm);
+	rc = cdm_hotplug_add(cdm, config);
 	if (rc)
 		goto untag;
 
@@ -195,11 +184,10 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 
 remove_memory:
 	/* Nobody else has seen the device: nothing can be in the way */
-	if (cdm_hotplug_remove(cdm, cdm_drain_seconds()))
+	if (cdm_hotplug_remove(cdm, cdm_undo_seconds()))
 		cdm_hotplug_abandon(cdm);
 	goto put;
 untag:
-	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 	cdm_node_untag(resolved.nid);
 put:
 	put_device(&cdm->dev);

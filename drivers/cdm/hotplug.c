@@ -39,6 +39,14 @@ unsigned int cdm_drain_seconds(void)
 	return READ_ONCE(drain_seconds);
 }
 
+/* Where nobody can be told that it failed, it must not last for ever */
+#define UNDO_SECONDS 60
+
+unsigned int cdm_undo_seconds(void)
+{
+	return cdm_drain_seconds() ?: UNDO_SECONDS;
+}
+
 /* Tell user space. Not before it can see the device, nor after. */
 void cdm_announce(struct cdm_device *cdm)
 {
@@ -72,6 +80,11 @@ static int online_work(struct cdm_device *cdm)
 static int offline_work(struct cdm_device *cdm)
 {
 	return cdm_node_offline_memory(cdm->ranges, cdm->nr_ranges);
+}
+
+static int abandon_work(struct cdm_device *cdm)
+{
+	return cdm_node_abandon_memory(cdm->ranges, cdm->nr_ranges);
 }
 
 static int remove_work(struct cdm_device *cdm)
@@ -120,12 +133,13 @@ static void set_perf_attrs(struct cdm_device *cdm)
 /**
  * cdm_hotplug_add() - add a registered device's memory
  * @cdm: a device that nobody knows yet, whose node is tagged
+ * @registered: what its driver said, with the arrays
  *
  * Context: Process context. Takes cdm->lock.
  * Return: 0 with the device in state ADDED, or ONLINE where its policy says so; an error
  * with the device as it was.
  */
-int cdm_hotplug_add(struct cdm_device *cdm)
+int cdm_hotplug_add(struct cdm_device *cdm, const struct cdm_config *registered)
 {
 	const struct cdm_config *config = &cdm->config;
 	int rc;
@@ -144,9 +158,17 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 	if (rc) {
 		dev_err(&cdm->dev, "start %#llx size %#llx cannot be added (%pe)\n",
 			cdm->ranges[0].start, cdm->size, ERR_PTR(rc));
+		/* Some of it could not be taken back */
+		if (rc == -ENOTRECOVERABLE)
+			keep_until_reboot(cdm);
 		goto unregister_notifier;
 	}
 	set_perf_attrs(cdm);
+
+	/* Now that it is nobody else's memory, and before any of it is free */
+	rc = cdm_retire_known(registered);
+	if (rc)
+		goto remove_memory;
 
 	if (config->online_policy == CDM_ONLINE_AUTO) {
 		rc = cdm_run_job(cdm, online_work, 0);
@@ -159,24 +181,14 @@ int cdm_hotplug_add(struct cdm_device *cdm)
 	return 0;
 
 remove_memory:
-	if (cdm_run_job(cdm, remove_work, cdm_drain_seconds()))
+	if (cdm_run_job(cdm, remove_work, cdm_undo_seconds()))
 		keep_until_reboot(cdm);
+	else
+		cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 unregister_notifier:
 	cdm_node_set_ops(config->nid, NULL);
 	cdm_end_watching(cdm);
 	return rc;
-}
-
-static bool driver_can_be_asked(const struct cdm_device *cdm)
-{
-	return cdm->config.ops && cdm->config.ops->drain;
-}
-
-/* For its pages, of which it gives back what it can */
-static void ask_driver(struct cdm_device *cdm)
-{
-	if (driver_can_be_asked(cdm))
-		cdm->config.ops->drain(cdm, cdm->config.ops_data);
 }
 
 /* Does a driver hold what has to leave? The system RAM that it has may stay with the device. */
@@ -196,12 +208,15 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		cdm_node_lose_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges);
 
 	/* Nobody would give them back: spare the others the moment without the node */
-	if (!cdm->abandoned && !driver_can_be_asked(cdm) && cdm_held_pages(cdm))
+	if (!cdm->abandoned && !cdm_ops_can_drain(cdm) && cdm_held_pages(cdm))
 		return -EBUSY;
 
 	WRITE_ONCE(cdm->leaving, work == remove_work || cdm->abandoned);
+	cdm_hasten_offliner(cdm, seconds);
 	begin_transition(cdm, CDM_DRAINING);
-	ask_driver(cdm);
+	cdm_ops_drain(cdm);
+	/* Of what it gave back, now or before, nobody may have the last reference any more */
+	cdm_collect(cdm);
 	rc = !cdm->abandoned && drivers_hold(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
 	if (rc || work != remove_work)
 		end_transition(cdm);
@@ -216,8 +231,9 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks. May take seconds for a
  * large device.
- * Return: 0; -ENODEV when the device has gone; -ECANCELED after cdm_device_cancel();
- * an error of memory hotplug; with every block in the state that it was in.
+ * Return: 0; -ENODEV when the device has gone; -ECANCELED after cdm_device_cancel(), or when
+ * its driver removes it; an error of memory hotplug; with every block in the state that it was
+ * in.
  */
 int cdm_device_online(struct cdm_device *cdm)
 {
@@ -246,8 +262,8 @@ EXPORT_SYMBOL_GPL(cdm_device_online);
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
- * -ETIMEDOUT when a page did not move in time, -ECANCELED after
- * cdm_device_cancel(), -ENOMEM: in these cases every block is in the state that it was in.
+ * -ETIMEDOUT when a page did not move in time, -ECANCELED after cdm_device_cancel(), or when
+ * its driver removes it, -ENOMEM: in these cases every block is in the state that it was in.
  */
 int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
 {
@@ -309,6 +325,35 @@ void cdm_report_users(struct cdm_device *cdm, int rc)
 		 atomic_long_read(&cdm->spill_held));
 }
 
+/* The memory has been removed: nothing of the device is left in mm */
+static void end_of_memory(struct cdm_device *cdm)
+{
+	int rc;
+
+	scoped_guard(mutex, &cdm->retire_lock)
+		WRITE_ONCE(cdm->removed, true);
+	cdm_ops_end(cdm);
+	cdm_node_set_ops(cdm->config.nid, NULL);
+	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
+	cdm_end_watching(cdm);
+	rc = cdm_node_untag(cdm->config.nid);
+	if (rc)
+		dev_err(&cdm->dev, "node %d cannot be untagged (%pe)\n", cdm->config.nid,
+			ERR_PTR(rc));
+}
+
+/*
+ * Wait for the device's lock to take it away, with whoever has it giving up: a removal does
+ * not depend on an administrator's drain that gets nowhere.
+ */
+static void lock_for_removal(struct cdm_device *cdm)
+{
+	atomic_inc(&cdm->removers);
+	wake_up_all(&cdm->wait);
+	mutex_lock(&cdm->lock);
+	atomic_dec(&cdm->removers);
+}
+
 /**
  * cdm_hotplug_remove() - take a device's memory away
  * @cdm: the device
@@ -322,25 +367,12 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 {
 	int rc;
 
-	guard(mutex)(&cdm->lock);
-
-	if (cdm->removed)
-		return -ENODEV;
-
-	rc = drain(cdm, remove_work, seconds);
-	if (rc)
-		return rc;
-
-	scoped_guard(mutex, &cdm->retire_lock)
-		WRITE_ONCE(cdm->removed, true);
-	cdm_node_set_ops(cdm->config.nid, NULL);
-	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
-	cdm_end_watching(cdm);
-	rc = cdm_node_untag(cdm->config.nid);
-	if (rc)
-		dev_err(&cdm->dev, "node %d cannot be untagged (%pe)\n", cdm->config.nid,
-			ERR_PTR(rc));
-	return 0;
+	lock_for_removal(cdm);
+	rc = cdm->removed ? -ENODEV : drain(cdm, remove_work, seconds);
+	if (!rc)
+		end_of_memory(cdm);
+	mutex_unlock(&cdm->lock);
+	return rc;
 }
 
 /**
@@ -369,7 +401,7 @@ void cdm_device_lost(struct cdm_device *cdm)
 		return;
 	begin_transition(cdm, CDM_DRAINING);
 	cdm_node_set_ops(cdm->config.nid, NULL);
-	ask_driver(cdm);
+	cdm_ops_drain(cdm);
 	lost = cdm_node_lose_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges);
 	WRITE_ONCE(cdm->lost, true);
 	dev_crit(&cdm->dev, "gone without warning: %lu pages of users are lost\n", lost);
@@ -381,10 +413,10 @@ EXPORT_SYMBOL_GPL(cdm_device_lost);
  * @cdm: the device
  *
  * What drivers still hold is marked as bad memory, so that nobody gets it, and the
- * blocks go offline, but for one with a user's page that still cannot move: that page is
+ * blocks go offline, but for those with a user's page that still cannot move: that page is
  * lost when its user lets go. No block is removed: a late reference finds its struct page.
- * The node stays tagged and cannot be bound to, so the memory does not come back as
- * anybody else's.
+ * The node stays tagged and cannot be bound to, and no block of it comes online again, so
+ * the memory does not come back as anybody else's.
  *
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  */
@@ -392,16 +424,18 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 {
 	int rc;
 
-	guard(mutex)(&cdm->lock);
+	lock_for_removal(cdm);
 
 	/* Pairs with READ_ONCE() in cdm_free_pages(); drain() waits for a grace period */
 	WRITE_ONCE(cdm->abandoned, true);
 	scoped_guard(mutex, &cdm->retire_lock)
 		WRITE_ONCE(cdm->removed, true);
-	rc = drain(cdm, offline_work, cdm_drain_seconds());
+	rc = drain(cdm, abandon_work, cdm_undo_seconds());
 	if (rc)
 		cdm_report_users(cdm, rc);
+	cdm_ops_end(cdm);
 	cdm_node_set_ops(cdm->config.nid, NULL);
-	cdm_end_watching(cdm);
+	/* Its blocks are watched on: none goes online */
 	keep_until_reboot(cdm);
+	mutex_unlock(&cdm->lock);
 }

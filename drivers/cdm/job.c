@@ -57,10 +57,25 @@ static bool is_finished(struct cdm_job *job)
 	return smp_load_acquire(&job->finished);
 }
 
+/* Somebody waits for the lock to take the device away, and this is not the removal */
+static bool is_in_the_way(const struct cdm_device *cdm)
+{
+	return atomic_read(&cdm->removers) && !cdm->leaving;
+}
+
 /* Not when the device was pulled out, and that is what is being cleaned up */
 static bool should_end(const struct cdm_device *cdm)
 {
-	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm);
+	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm) || is_in_the_way(cdm);
+}
+
+/* The thread, and another tool at a block, which holds the locks that the thread waits for */
+static void interrupt(struct cdm_device *cdm, struct task_struct *task)
+{
+	send_sig(SIGKILL, task, 1);
+	spin_lock_irq(&cdm->wait.lock);
+	cdm_interrupt_offliner(cdm);
+	spin_unlock_irq(&cdm->wait.lock);
 }
 
 /**
@@ -71,8 +86,8 @@ static bool should_end(const struct cdm_device *cdm)
  *	A large device takes its time, a page that cannot move is noticed soon.
  *
  * Context: Process context. The caller holds cdm->lock.
- * Return: what @work returned, but -ECANCELED after cdm_device_cancel() or _lost(), -ETIMEDOUT
- * when it got nowhere; -ENOMEM.
+ * Return: what @work returned, but -ECANCELED after cdm_device_cancel() or _lost(), or when the
+ * device is to be removed, -ETIMEDOUT when it got nowhere; -ENOMEM.
  */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
@@ -89,6 +104,7 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	destroy_work_on_stack(&job.creation);
 	if (IS_ERR(job.task))
 		return PTR_ERR(job.task);
+	WRITE_ONCE(cdm->worker, job.task);
 	wake_up_process(job.task);
 
 	do {
@@ -97,9 +113,10 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	} while (!is_finished(&job) && !should_end(cdm) &&
 		 online_pages != READ_ONCE(cdm->online_pages));
 	while (!is_finished(&job)) {
-		send_sig(SIGKILL, job.task, 1);
+		interrupt(cdm, job.task);
 		wait_event_idle_timeout(cdm->wait, is_finished(&job), SIGNAL_AGAIN);
 	}
+	WRITE_ONCE(cdm->worker, NULL);
 	/* The thread's last instructions may be a module's that is about to be unloaded */
 	kthread_stop_put(job.task);
 
@@ -107,6 +124,6 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		return -ECANCELED;
 	if (job.rc != -EINTR)
 		return job.rc;
-	return READ_ONCE(cdm->cancelled) ? -ECANCELED : -ETIMEDOUT;
+	return READ_ONCE(cdm->cancelled) || is_in_the_way(cdm) ? -ECANCELED : -ETIMEDOUT;
 }
 ALLOW_ERROR_INJECTION(cdm_run_job, ERRNO);

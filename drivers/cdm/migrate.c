@@ -12,12 +12,14 @@ static int copy_for_mm(const struct cdm_node_ops *ops, struct folio *to, struct 
 {
 	struct cdm_device *cdm = container_of(ops, struct cdm_device, node_ops);
 
-	return cdm->config.ops->copy(cdm, &to->page, &from->page, folio_nr_pages(from),
-				     cdm->config.ops_data);
+	return cdm_ops_copy(cdm, &to->page, &from->page, folio_nr_pages(from));
 }
 
 void cdm_init_node_ops(struct cdm_device *cdm)
 {
+	static atomic64_t registrations = ATOMIC64_INIT(0);
+
+	cdm->node_ops.id = atomic64_inc_return(&registrations);
 	cdm->node_ops.alloc = cdm_alloc_for_mm;
 	if (cdm->config.ops && cdm->config.ops->copy)
 		cdm->node_ops.copy = copy_for_mm;
@@ -49,7 +51,8 @@ long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned lon
  * @nr_pages: how many
  * @status: for each page 0 when it is there, or why it is not: -ENOENT none is present,
  *	-EFAULT there is no mapping, or one of a kind that does not move, -EBUSY somebody
- *	refers to it, -ENOMEM there is no room, -EOPNOTSUPP hugetlb and ZONE_DEVICE
+ *	refers to it, -ENOMEM there is no room, -EOPNOTSUPP hugetlb and ZONE_DEVICE, -EINTR the
+ *	calling task was killed before
  *
  * Anonymous memory, shared memory and page cache, from system RAM and from other devices.
  * Large folios are moved whole where there is room for them whole, also if the range has a

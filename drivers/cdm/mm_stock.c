@@ -11,13 +11,13 @@
  * list, which is what __GFP_THISNODE takes; and nobody else's notifier sees a new node. There
  * is no moment at which anybody could get a page by accident.
  *
- * What is left: kernels before 6.7 put a node's own zones into its own FALLBACK list, N_MEMORY
- * or not. They are taken out again when a block has come online, which is when lists change.
+ * What is left for stock_lists.c: kernels before 6.7 put a node's own zones into its own FALLBACK
+ * list, N_MEMORY or not. They are taken out again when a block has come online, which is when
+ * lists change.
  *
  * Locking: stock_lock protects the table. What the notifier reads of it changes under
  * mem_hotplug_lock, or when the node has no blocks, so that there is nothing to notify of.
  */
-#define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/cdm.h>
 #include <linux/err.h>
@@ -29,6 +29,7 @@
 #include <linux/nodemask.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/xarray.h>
 
 #include "cdm_core.h"
@@ -40,7 +41,7 @@
 static DEFINE_MUTEX(stock_lock);
 
 /* struct stock_node by nid; entries stay until the module goes */
-static DEFINE_XARRAY(stock_nodes);
+DEFINE_XARRAY(stock_nodes);
 
 struct stock_node *stock_node(int nid)
 {
@@ -140,58 +141,6 @@ void cdm_node_set_fallback(int nid, enum cdm_fallback fallback) { }
 void cdm_node_revoke(int nid, unsigned long caps) { }
 void cdm_node_set_distance(int nid, int near, unsigned int distance) { }
 
-/* Take the node's zones out of its own FALLBACK list; who walks it now may see one twice */
-static void filter_own_list(struct stock_node *node)
-{
-	struct zoneref *to = NODE_DATA(node->nid)->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
-	struct zoneref *from;
-
-	for (from = to; from->zone; from++) {
-		if (zonelist_node_idx(from) == node->nid)
-			continue;
-		if (from != to) {
-			WRITE_ONCE(to->zone_idx, from->zone_idx);
-			WRITE_ONCE(to->zone, from->zone);
-		}
-		to++;
-	}
-	if (from != to)
-		WRITE_ONCE(to->zone, NULL);
-}
-
-static void filter_own_lists(void)
-{
-	struct stock_node *node;
-	unsigned long nid;
-
-	xa_for_each(&stock_nodes, nid, node)
-		if (READ_ONCE(node->tagged) && node_online(nid))
-			filter_own_list(node);
-}
-
-static bool list_has(int of, int nid)
-{
-	const struct zoneref *ref = NODE_DATA(of)->node_zonelists[ZONELIST_FALLBACK]._zonerefs;
-
-	for (; ref->zone; ref++)
-		if (zonelist_node_idx((struct zoneref *)ref) == nid)
-			return true;
-	return false;
-}
-
-/* Can nobody get a page of the node but by __GFP_THISNODE? */
-bool stock_node_is_isolated(int nid)
-{
-	int other;
-
-	if (node_state(nid, N_MEMORY))
-		return false;
-	for_each_online_node(other)
-		if (list_has(other, nid))
-			return false;
-	return true;
-}
-
 /* Only to ZONE_MOVABLE, only what the core has added, and not when it is about to go */
 static bool may_go_online(const struct stock_node *node, const struct memory_notify *arg)
 {
@@ -228,7 +177,7 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 	if (!node || !READ_ONCE(node->tagged)) {
 		/* Whoever's it is: all lists were composed anew */
 		if (action == MEM_ONLINE || action == MEM_OFFLINE)
-			filter_own_lists();
+			stock_filter_lists();
 		return NOTIFY_DONE;
 	}
 
@@ -242,7 +191,8 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 	case MEM_ONLINE:
 		/* It is not system RAM */
 		totalram_pages_add(-(long)arg->nr_pages);
-		filter_own_lists();
+		WRITE_ONCE(node->online_pages, node->online_pages + arg->nr_pages);
+		stock_filter_lists();
 		break;
 	case MEM_GOING_OFFLINE:
 		WRITE_ONCE(node->offlining, true);
@@ -254,7 +204,8 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 		WRITE_ONCE(node->offlining, false);
 		/* The kernel takes off what never was in it */
 		totalram_pages_add(arg->nr_pages);
-		filter_own_lists();
+		WRITE_ONCE(node->online_pages, node->online_pages - arg->nr_pages);
+		stock_filter_lists();
 		break;
 	}
 	return NOTIFY_OK;
@@ -263,6 +214,27 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 static struct notifier_block stock_nb = {
 	.notifier_call = stock_memory_notify,
 	.priority = STOCK_CALLBACK_PRI,
+};
+
+/* The device's memory would not keep what it holds, and no image has room for it */
+static int stock_pm_notify(struct notifier_block *nb, unsigned long action, void *data)
+{
+	struct stock_node *node;
+	unsigned long nid;
+
+	if (action != PM_HIBERNATION_PREPARE && action != PM_SUSPEND_PREPARE)
+		return NOTIFY_DONE;
+	xa_for_each(&stock_nodes, nid, node) {
+		if (!READ_ONCE(node->online_pages))
+			continue;
+		pr_warn("node %lu is online: offline its device before the machine sleeps\n", nid);
+		return notifier_from_errno(-EBUSY);
+	}
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block stock_pm_nb = {
+	.notifier_call = stock_pm_notify,
 };
 
 static void free_nodes(void)
@@ -284,17 +256,27 @@ int __init cdm_mm_init(void)
 	if (rc)
 		return rc;
 	rc = register_memory_notifier(&stock_nb);
-	if (rc) {
-		stock_blocks_exit();
-		return rc;
-	}
+	if (rc)
+		goto exit_blocks;
+	rc = register_pm_notifier(&stock_pm_nb);
+	if (rc)
+		goto unregister_memory;
+	stock_lists_init();
 	pr_info("no CONFIG_CDM: isolation without mempolicy, cpusets and capabilities\n");
 	return 0;
+
+unregister_memory:
+	unregister_memory_notifier(&stock_nb);
+exit_blocks:
+	stock_blocks_exit();
+	return rc;
 }
 
 /* No device is left, or the module could not go */
 void cdm_mm_exit(void)
 {
+	stock_lists_exit();
+	unregister_pm_notifier(&stock_pm_nb);
 	unregister_memory_notifier(&stock_nb);
 	stock_blocks_exit();
 	stock_pages_exit();

@@ -4,7 +4,9 @@
 #define _DRIVERS_CDM_MM_STOCK_H
 
 #include <linux/cdm_node.h>
+#include <linux/mutex.h>
 #include <linux/types.h>
+#include <linux/xarray.h>
 
 /**
  * struct stock_node - what is known of a tagged node; lives until the module goes
@@ -15,6 +17,7 @@
  * @ranges: its memory, or NULL
  * @nr_ranges: how many
  * @leaving: its blocks are about to be removed: none of them goes online
+ * @online_pages: what of it is online; written under mem_hotplug_lock
  * @draining: what is on it moves away
  * @offlining: likewise, a block of it goes offline; written under mem_hotplug_lock
  */
@@ -26,27 +29,37 @@ struct stock_node {
 	const struct cdm_range *ranges;
 	unsigned int nr_ranges;
 	bool leaving;
+	unsigned long online_pages;
 	bool draining;
 	bool offlining;
 };
 
 /* mm_stock.c */
+extern struct xarray stock_nodes;
 struct stock_node *stock_node(int nid);
-bool stock_node_is_isolated(int nid);
 int stock_nid_of(const struct cdm_range *ranges);
 void stock_set_ranges(int nid, const struct cdm_range *ranges, unsigned int nr);
 void stock_set_leaving(int nid, bool leaving);
 
+/* stock_lists.c */
+void stock_lists_init(void);
+void stock_lists_exit(void);
+void stock_filter_lists(void);
+bool stock_node_is_isolated(int nid);
+
 /* stock_blocks.c */
 int stock_blocks_init(void);
 void stock_blocks_exit(void);
+int stock_fail_page(unsigned long pfn);
 
 /* stock_pages.c */
+extern struct mutex stock_pages_lock;
+unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr);
 int stock_retire_known(const struct cdm_range *ranges, unsigned int nr);
 void stock_pages_exit(void);
 
 /* stock_file.c */
+bool stock_owns_folio(const struct folio *folio);
 unsigned long stock_lose_files(int nid);
-struct folio *stock_alloc_folio(int nid, unsigned int order);
 
 #endif /* _DRIVERS_CDM_MM_STOCK_H */

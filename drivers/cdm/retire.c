@@ -47,6 +47,17 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 }
 EXPORT_SYMBOL_GPL(cdm_retire_page);
 
+/* What a driver says when it registers its memory, none of which is online yet */
+int cdm_retire_known(const struct cdm_config *config)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < config->nr_bad_pages; i++)
+		rc = cdm_node_retire_page(PHYS_PFN(config->bad_pages[i]));
+	return rc;
+}
+
 /* The next bad page from *@pfn on, in the range *@i or a later one; begin with 0 and 0 */
 static bool next_bad(const struct cdm_device *cdm, unsigned int *i, unsigned long *pfn)
 {

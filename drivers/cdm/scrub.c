@@ -16,7 +16,7 @@
 bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags)
 {
 	return (flags & (CDM_ALLOC_ZERO | CDM_ALLOC_ATOMIC)) == CDM_ALLOC_ZERO &&
-	       cdm->config.ops && cdm->config.ops->scrub;
+	       cdm->scrubs;
 }
 
 /**
@@ -29,7 +29,7 @@ bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags)
  */
 void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
 {
-	if (!cdm->config.ops->scrub(cdm, page, nr_pages, cdm->config.ops_data))
+	if (!cdm_ops_scrub(cdm, page, nr_pages))
 		return;
 	for (; nr_pages; nr_pages--, page++) {
 		clear_highpage(page);
@@ -49,9 +49,7 @@ void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages
  */
 int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from, unsigned long nr_pages)
 {
-	const struct cdm_ops *ops = cdm->config.ops;
-
-	if (ops && ops->copy && !ops->copy(cdm, to, from, nr_pages, cdm->config.ops_data))
+	if (!cdm_ops_copy(cdm, to, from, nr_pages))
 		return 0;
 	for (; nr_pages; nr_pages--, to++, from++) {
 		if (copy_mc_highpage(to, from))

@@ -19,8 +19,7 @@ static struct cdm_page_count count_pages(struct device *dev)
 	struct cdm_device *cdm = to_cdm_device(dev);
 	struct cdm_page_count count = { };
 
-	guard(mutex)(&cdm->retire_lock);
-	if (!cdm->removed)
+	if (!READ_ONCE(cdm->removed))
 		cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
 	return count;
 }

@@ -7,7 +7,6 @@
  * It is written to by way of a mount of our own, so that it does not matter what an
  * administrator, or a container, has mounted where.
  */
-#define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/bitmap.h>
 #include <linux/cdm.h>
@@ -21,6 +20,7 @@
 #include <linux/path.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "mm_stock.h"
 
@@ -55,22 +55,19 @@ static bool should_write_again(ssize_t rc)
 	return !signal_pending(current);
 }
 
-/* @block is the block's number */
-static int write_state(unsigned long block, const char *state)
+/* @name is a file of memory hotplug's, in sysfs */
+static int write_file(const char *name, const char *value)
 {
 	struct path root = { .mnt = sysfs_mnt, .dentry = sysfs_mnt->mnt_root };
-	char name[48];
-	struct file *file;
+	struct file *file = file_open_root(&root, name, O_WRONLY, 0);
 	ssize_t rc;
 	loff_t pos;
 
-	snprintf(name, sizeof(name), "devices/system/memory/memory%lu/state", block);
-	file = file_open_root(&root, name, O_WRONLY, 0);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	do {
 		pos = 0;
-		rc = kernel_write(file, state, strlen(state), &pos);
+		rc = kernel_write(file, value, strlen(value), &pos);
 	} while (should_write_again(rc));
 	fput(file);
 	if (rc == -ERESTARTNOINTR)
@@ -85,7 +82,41 @@ static bool is_online(unsigned long block)
 
 static int set_block(unsigned long block, bool online)
 {
-	return write_state(block, online ? "online_movable" : "offline");
+	char name[48];
+
+	snprintf(name, sizeof(name), "devices/system/memory/memory%lu/state", block);
+	return write_file(name, online ? "online_movable" : "offline");
+}
+
+struct failing_page {
+	struct work_struct work;
+	unsigned long pfn;
+	int rc;
+};
+
+static void fail_page_work(struct work_struct *work)
+{
+	struct failing_page *failing = container_of(work, struct failing_page, work);
+	char addr[24];
+
+	snprintf(addr, sizeof(addr), "%#llx", PFN_PHYS(failing->pfn));
+	failing->rc = write_file("devices/system/memory/hard_offline_page", addr);
+}
+
+/*
+ * Have memory_failure() treat a page; not every kernel exports it. In a thread of the kernel's:
+ * the file asks for capabilities that who reports an error need not have. What it returns is
+ * about the page's users; what matters here is whether the page is marked.
+ */
+int stock_fail_page(unsigned long pfn)
+{
+	struct failing_page failing = { .pfn = pfn };
+
+	INIT_WORK_ONSTACK(&failing.work, fail_page_work);
+	queue_work(system_unbound_wq, &failing.work);
+	flush_work(&failing.work);
+	destroy_work_on_stack(&failing.work);
+	return PageHWPoison(pfn_to_page(pfn)) ? 0 : failing.rc ?: -EBUSY;
 }
 
 static unsigned long first_block(const struct cdm_range *range)
@@ -195,29 +226,58 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 	return rc;
 }
 
+/* Nobody could have got a page; should a kernel be made otherwise than those that we know */
+static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long strangers;
+
+	if (!stock_node_is_isolated(nid)) {
+		pr_err("node %d is in another node's zonelist: taken offline again\n", nid);
+		return -EOPNOTSUPP;
+	}
+	strangers = stock_strangers(ranges, nr);
+	if (strangers) {
+		pr_err("node %d has %lu pages of others: taken offline again\n", nid, strangers);
+		return -EBUSY;
+	}
+	return 0;
+}
+
 int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 {
-	int nid = stock_nid_of(ranges);
 	int rc = change_all(ranges, nr, true);
 
 	if (rc)
 		return rc;
-	if (stock_node_is_isolated(nid)) {
+	rc = check_isolation(stock_nid_of(ranges), ranges, nr);
+	if (!rc)
 		rc = stock_retire_known(ranges, nr);
-		if (!rc)
-			return 0;
-	} else {
-		/* A kernel that is made otherwise than those that we know */
-		pr_err("node %d is in another node's zonelist: taken offline again\n", nid);
-		rc = -EOPNOTSUPP;
-	}
-	change_all(ranges, nr, false);
+	if (rc)
+		change_all(ranges, nr, false);
 	return rc;
 }
 
 int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr)
 {
 	return change_all(ranges, nr, false);
+}
+
+/* What can go, goes; a signal ends the attempt at one block */
+int cdm_node_abandon_memory(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long block, end;
+	int rc = 0, first_error = 0;
+
+	for (; nr--; ranges++) {
+		end = first_block(ranges) + nr_blocks(ranges);
+		for (block = first_block(ranges); block < end; block++) {
+			if (is_online(block))
+				rc = set_block(block, false);
+			first_error = first_error ?: rc;
+			flush_signals(current);
+		}
+	}
+	return first_error;
 }
 
 /* Nobody can online a block after the first step: then the second one has little to do */
@@ -233,8 +293,10 @@ int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned in
 		stock_set_leaving(nid, false);
 		return rc;
 	}
+	mutex_lock(&stock_pages_lock);
 	for (i = 0; !rc && i < nr; i++)
 		rc = remove_memory(ranges[i].start, ranges[i].size);
+	mutex_unlock(&stock_pages_lock);
 	stock_set_leaving(nid, false);
 	if (rc)
 		return rc;

@@ -10,7 +10,6 @@
  * Locking: stock_file->lock makes quota and use one; what the page cache has of it may only
  * get less meanwhile. files_lock protects the list of files.
  */
-#define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/cdm.h>
 #include <linux/err.h>
@@ -31,7 +30,6 @@
 #include <linux/uio.h>
 
 #include "mm_stock.h"
-#include "stock_compat.h"
 
 #define STOCK_FS_MAGIC 0x63646d73
 
@@ -42,6 +40,7 @@ struct stock_file {
 	spinlock_t lock; /* see above */
 	unsigned long coming;
 	unsigned long quota;
+	u64 id;
 	int nid;
 	bool lost;
 };
@@ -64,14 +63,28 @@ int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
 	return 0;
 }
 
-struct folio *stock_alloc_folio(int nid, unsigned int order)
+/* Which of the devices that have had a node has it now; 0 for none */
+static u64 registration_of(int nid)
+{
+	const struct cdm_node_ops *ops;
+	int idx = srcu_read_lock(&stock_ops_srcu);
+	u64 id;
+
+	ops = READ_ONCE(stock_node(nid)->ops);
+	id = ops ? ops->id : 0;
+	srcu_read_unlock(&stock_ops_srcu, idx);
+	return id;
+}
+
+/* A folio of the device @id; NULL when there is none, or it has gone */
+static struct folio *alloc_folio(int nid, u64 id, unsigned int order)
 {
 	const struct cdm_node_ops *ops;
 	struct folio *folio = NULL;
 	int idx = srcu_read_lock(&stock_ops_srcu);
 
 	ops = READ_ONCE(stock_node(nid)->ops);
-	if (ops)
+	if (ops && ops->id == id)
 		folio = ops->alloc(ops, order);
 	srcu_read_unlock(&stock_ops_srcu, idx);
 	return folio;
@@ -119,7 +132,8 @@ static void clear_folio(struct folio *folio)
 /* A folio that is cleared, and nobody's yet, into the file; locked */
 static struct folio *add_folio(struct address_space *mapping, pgoff_t index, unsigned int order)
 {
-	struct folio *folio = stock_alloc_folio(file_of(mapping)->nid, order);
+	const struct stock_file *file = file_of(mapping);
+	struct folio *folio = alloc_folio(file->nid, file->id, order);
 	int rc;
 
 	if (!folio)
@@ -223,6 +237,13 @@ static ssize_t read_some(struct address_space *mapping, loff_t pos, struct iov_i
 	struct folio *folio = stock_get_folio(mapping, pos >> PAGE_SHIFT);
 	struct page *page;
 
+	/* Pairs with the lock in lose_file(): what is not there because it is lost is no zeroes */
+	smp_rmb();
+	if (READ_ONCE(file_of(mapping)->lost)) {
+		if (folio)
+			folio_put(folio);
+		return -EIO;
+	}
 	if (!folio) {
 		done = iov_iter_zero(part, to);
 	} else {
@@ -267,7 +288,7 @@ static ssize_t write_some(struct address_space *mapping, loff_t pos, struct iov_
 	folio = get_folio(mapping, pos >> PAGE_SHIFT, order_at(mapping, pos >> PAGE_SHIFT));
 	filemap_invalidate_unlock_shared(mapping);
 	if (IS_ERR(folio))
-		return PTR_ERR(folio);
+		return READ_ONCE(file_of(mapping)->lost) ? -EIO : PTR_ERR(folio);
 	done = copy_page_from_iter_atomic(folio_file_page(folio, pos >> PAGE_SHIFT), offset, part,
 					  from);
 	folio_unlock(folio);
@@ -317,17 +338,16 @@ static const struct file_operations stock_fops = {
 };
 
 /*
- * Off the device only when the device goes. NUMA balancing, a task that enters a cpuset, and
- * whoever pins for long would move its pages to RAM at other times.
+ * Only when the device goes. NUMA balancing, a task that enters a cpuset, and whoever pins for
+ * long would move its pages to RAM at other times, and compaction from one place on the device
+ * to another.
  */
 static int stock_migrate_folio(struct address_space *mapping, struct folio *to,
 			       struct folio *from, enum migrate_mode mode)
 {
-	int nid = folio_nid(from);
-	const struct stock_node *node = stock_node(nid);
+	const struct stock_node *node = stock_node(folio_nid(from));
 
-	if (node && folio_nid(to) != nid && !READ_ONCE(node->draining) &&
-	    !READ_ONCE(node->offlining))
+	if (node && !READ_ONCE(node->draining) && !READ_ONCE(node->offlining))
 		return -EBUSY;
 	return migrate_folio(mapping, to, from, mode);
 }
@@ -336,6 +356,17 @@ static const struct address_space_operations stock_aops = {
 	.dirty_folio = noop_dirty_folio,
 	.migrate_folio = stock_migrate_folio,
 };
+
+/* Is it a page of such a file? With a reference to the folio. */
+bool stock_owns_folio(const struct folio *folio)
+{
+	/* That of anonymous memory has bits set; a file's may be on its way out */
+	const struct address_space *mapping = READ_ONCE(folio->mapping);
+
+	if (!mapping)
+		return true;
+	return !((unsigned long)mapping & PAGE_MAPPING_FLAGS) && mapping->a_ops == &stock_aops;
+}
 
 static void stock_evict_inode(struct inode *inode)
 {
@@ -376,7 +407,7 @@ static struct file_system_type stock_fs = {
 	.kill_sb = kill_anon_super,
 };
 
-static struct inode *make_inode(int nid, u64 size)
+static struct inode *make_inode(int nid, u64 id, u64 size)
 {
 	struct stock_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 	struct inode *inode;
@@ -400,6 +431,7 @@ static struct inode *make_inode(int nid, u64 size)
 	file->inode = inode;
 	spin_lock_init(&file->lock);
 	file->quota = PFN_UP(size);
+	file->id = id;
 	file->nid = nid;
 	inode->i_private = file;
 	mutex_lock(&files_lock);
@@ -410,13 +442,17 @@ static struct inode *make_inode(int nid, u64 size)
 
 struct file *cdm_node_create_file(int nid, u64 size)
 {
-	int rc = simple_pin_fs(&stock_fs, &files_mnt, &files_pins);
+	u64 id = registration_of(nid);
 	struct inode *inode;
 	struct file *filp;
+	int rc;
 
+	if (!id)
+		return ERR_PTR(-ENODEV);
+	rc = simple_pin_fs(&stock_fs, &files_mnt, &files_pins);
 	if (rc)
 		return ERR_PTR(rc);
-	inode = make_inode(nid, size);
+	inode = make_inode(nid, id, size);
 	if (IS_ERR(inode)) {
 		simple_release_fs(&files_mnt, &files_pins);
 		return ERR_CAST(inode);
@@ -437,13 +473,15 @@ u64 cdm_node_file_quota(struct file *filp)
 	return (u64)READ_ONCE(file_of(filp->f_mapping)->quota) << PAGE_SHIFT;
 }
 
-int cdm_node_file_set_quota(struct file *filp, u64 bytes)
+int cdm_node_file_set_quota(struct file *filp, u64 bytes, bool may_raise)
 {
 	struct stock_file *file = file_of(filp->f_mapping);
 	int rc = -EBUSY;
 
 	spin_lock(&file->lock);
-	if (filp->f_mapping->nrpages + file->coming <= PFN_UP(bytes)) {
+	if (PFN_UP(bytes) > file->quota && !may_raise) {
+		rc = -EPERM;
+	} else if (filp->f_mapping->nrpages + file->coming <= PFN_UP(bytes)) {
 		WRITE_ONCE(file->quota, PFN_UP(bytes));
 		rc = 0;
 	}

@@ -6,7 +6,6 @@
  * What a kernel does not export is not had here: freeing the pages on other CPUs' lists,
  * reclaim, and taking a block apart around a bad page.
  */
-#define pr_fmt(fmt) "cdm: " fmt
 
 #include <linux/bottom_half.h>
 #include <linux/cdm.h>
@@ -22,7 +21,9 @@
 
 #include "cdm_core.h"
 #include "mm_stock.h"
-#include "stock_compat.h"
+
+/* While somebody looks at struct pages of a device's, none of them goes */
+DEFINE_MUTEX(stock_pages_lock);
 
 /* Pfns of bad pages; the values say nothing */
 static DEFINE_XARRAY(bad_pfns);
@@ -97,34 +98,43 @@ static bool is_drivers(struct folio *folio)
 	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
 }
 
-static void count_folio(struct folio *folio, unsigned long nr, struct cdm_page_count *count)
+/* What a walk over a device's pages has counted; @strangers: of neither drivers nor our files */
+struct stock_count {
+	struct cdm_page_count pages;
+	unsigned long strangers;
+};
+
+static void count_folio(struct folio *folio, unsigned long nr, struct stock_count *count)
 {
 	/* Who has it mapped, the page cache, and this function */
 	long expected = folio_mapcount(folio) + 1;
 
+	/* The driver core counts it */
+	if (is_drivers(folio))
+		return;
+	if (!stock_owns_folio(folio))
+		count->strangers += nr;
 	if (folio->mapping && !folio_test_anon(folio))
 		expected += folio_nr_pages(folio);
-	if (is_drivers(folio))
-		; /* the driver core counts it */
-	else if (folio_ref_count(folio) > expected)
-		count->pinned += nr;
+	if (folio_ref_count(folio) > expected)
+		count->pages.pinned += nr;
 	else
-		count->user += nr;
+		count->pages.user += nr;
 }
 
 /* What starts at @pfn, which is online; returns how many pages that is */
-static unsigned long count_pfn(unsigned long pfn, struct cdm_page_count *count)
+static unsigned long count_pfn(unsigned long pfn, struct stock_count *count)
 {
 	struct page *page = pfn_to_page(pfn);
 	struct folio *folio;
 	unsigned long nr = 1;
 
 	if (PageHWPoison(page)) {
-		count->bad++;
+		count->pages.bad++;
 		return 1;
 	}
 	if (PageBuddy(page))
-		return 1UL << min_t(unsigned long, READ_ONCE(page->private), STOCK_MAX_ORDER);
+		return 1UL << min_t(unsigned long, READ_ONCE(page->private), MAX_PAGE_ORDER);
 	folio = page_folio(page);
 	if (!folio_try_get(folio))
 		return 1;
@@ -137,12 +147,12 @@ static unsigned long count_pfn(unsigned long pfn, struct cdm_page_count *count)
 	return nr;
 }
 
-void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
-			  struct cdm_page_count *count)
+static void count_all(const struct cdm_range *ranges, unsigned int nr, struct stock_count *count)
 {
 	unsigned long pfn, end;
 
-	*count = (struct cdm_page_count) { };
+	*count = (struct stock_count) { };
+	guard(mutex)(&stock_pages_lock);
 	for (; nr--; ranges++) {
 		end = PHYS_PFN(ranges->start + ranges->size);
 		for (pfn = PHYS_PFN(ranges->start); pfn < end; cond_resched()) {
@@ -152,6 +162,24 @@ void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 				pfn = SECTION_ALIGN_UP(pfn + 1);
 		}
 	}
+}
+
+void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
+			  struct cdm_page_count *pages)
+{
+	struct stock_count count;
+
+	count_all(ranges, nr, &count);
+	*pages = count.pages;
+}
+
+/* Pages that somebody has got by accident */
+unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr)
+{
+	struct stock_count count;
+
+	count_all(ranges, nr, &count);
+	return count.strangers;
 }
 
 /* Only files of the device have pages here: nobody can bind to the node */
@@ -191,7 +219,8 @@ int cdm_node_retire_page(unsigned long pfn)
 
 	if (rc)
 		return rc;
-	return pfn_to_online_page(pfn) ? stock_memory_failure(pfn) : 0;
+	guard(mutex)(&stock_pages_lock);
+	return pfn_to_online_page(pfn) ? stock_fail_page(pfn) : 0;
 }
 
 /* What was known to be bad before it was online, and nobody could have got yet */
@@ -204,7 +233,7 @@ int stock_retire_known(const struct cdm_range *ranges, unsigned int nr)
 		end = PHYS_PFN(ranges->start + ranges->size);
 		for (pfn = PHYS_PFN(ranges->start);
 		     !rc && (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++)
-			rc = stock_memory_failure(pfn);
+			rc = stock_fail_page(pfn);
 	}
 	return rc;
 }

@@ -7,6 +7,7 @@
  * All of it runs under mem_hotplug_lock, but for what ends an offlining in vain.
  */
 #include <linux/cdm_node.h>
+#include <linux/jiffies.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -24,16 +25,23 @@ static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
 		cdm_announce(cdm);
 }
 
-/* A block of the device is being offlined; the core's own work has a deadline in any case */
+/* Is it the core itself, whose work has a deadline of its own? */
+static bool is_worker(const struct cdm_device *cdm)
+{
+	return current == READ_ONCE(cdm->worker);
+}
+
+/* A block of the device is being offlined */
 static void begin_offlining(struct cdm_device *cdm)
 {
-	unsigned int seconds = cdm_drain_seconds();
+	unsigned long timeout = cdm_drain_seconds() * (unsigned long)HZ;
 
 	spin_lock_irq(&cdm->wait.lock);
 	cdm->offliner = current;
+	cdm->give_up = timeout ? jiffies + timeout : jiffies + MAX_JIFFY_OFFSET;
 	spin_unlock_irq(&cdm->wait.lock);
-	if (seconds && !READ_ONCE(cdm->transition))
-		mod_delayed_work(system_wq, &cdm->deadline, seconds * (unsigned long)HZ);
+	if (timeout && !is_worker(cdm))
+		mod_delayed_work(system_wq, &cdm->deadline, timeout);
 }
 
 static void end_offlining(struct cdm_device *cdm)
@@ -44,25 +52,55 @@ static void end_offlining(struct cdm_device *cdm)
 	cancel_delayed_work(&cdm->deadline);
 }
 
-/* Have whoever offlines a block give up. Under the lock of cdm->wait. */
-bool cdm_interrupt_offliner(struct cdm_device *cdm)
+/*
+ * Have another tool that is offlining a block give up. The core's own thread gets a signal
+ * instead, which it can get rid of. Under the lock of cdm->wait.
+ */
+void cdm_interrupt_offliner(struct cdm_device *cdm)
 {
-	if (cdm->offliner)
+	if (cdm->offliner && cdm->offliner != cdm->worker)
 		cdm_node_interrupt(cdm->offliner);
-	return cdm->offliner;
+}
+
+/**
+ * cdm_hasten_offliner() - let another tool go on with a block for no longer than this
+ * @cdm: the device
+ * @seconds: 0 for as long as it takes
+ *
+ * For who needs the locks that it holds.
+ *
+ * Context: Any.
+ */
+void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds)
+{
+	unsigned long timeout = seconds * (unsigned long)HZ;
+
+	if (!seconds)
+		return;
+	spin_lock_irq(&cdm->wait.lock);
+	if (cdm->offliner && cdm->offliner != cdm->worker &&
+	    time_after(cdm->give_up, jiffies + timeout)) {
+		cdm->give_up = jiffies + timeout;
+		mod_delayed_work(system_wq, &cdm->deadline, timeout);
+	}
+	spin_unlock_irq(&cdm->wait.lock);
 }
 
 /* offline_pages() tries for ever to move what cannot be moved: not on our blocks */
 static void deadline_work(struct work_struct *work)
 {
 	struct cdm_device *cdm = container_of(work, struct cdm_device, deadline.work);
-	bool interrupted;
+	bool late;
 
 	spin_lock_irq(&cdm->wait.lock);
-	interrupted = cdm_interrupt_offliner(cdm);
+	/* Not the next one, which has only just begun */
+	late = cdm->offliner && cdm->offliner != cdm->worker &&
+	       time_after_eq(jiffies, cdm->give_up);
+	if (late)
+		cdm_interrupt_offliner(cdm);
 	spin_unlock_irq(&cdm->wait.lock);
 	/* Gets its lock when the offlining has ended */
-	if (interrupted)
+	if (late)
 		cdm_report_users(cdm, -ETIMEDOUT);
 }
 
@@ -71,8 +109,12 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 {
 	unsigned long held;
 
-	/* The block is isolated: after this, every page that was taken before is counted */
-	synchronize_rcu();
+	/*
+	 * The block is isolated: after this, every page that was taken before is counted. The
+	 * core has waited for that already, when it began.
+	 */
+	if (!is_worker(cdm))
+		synchronize_rcu();
 	if (cdm->abandoned) {
 		/* Pages that came back too late are not counted, but lost all the same */
 		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
@@ -104,6 +146,11 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 		return NOTIFY_DONE;
 
 	switch (action) {
+	case MEM_GOING_ONLINE:
+		/* Nobody's any more, or not even there */
+		if (cdm->abandoned || READ_ONCE(cdm->gone))
+			return notifier_from_errno(-EPERM);
+		break;
 	case MEM_GOING_OFFLINE:
 		begin_offlining(cdm);
 		return going_offline(cdm, arg);

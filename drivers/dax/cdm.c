@@ -65,8 +65,8 @@ static int cdm_dax_probe(struct dev_dax *dev_dax)
 	struct cdm_range *ranges __free(kfree) = NULL;
 	struct cdm_config config = {
 		.nid = dev_dax->target_node,
-		/* The region: administrators cut it into devices as they like */
-		.owner = dev_name(dev->parent),
+		/* Regions come and go with other names, for the same memory */
+		.owner = "dax",
 		.caps = CDM_CAP_USER_BIND,
 	};
 	int i, rc;

@@ -36,16 +36,18 @@ enum cdm_online_policy {
  *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
  *	cdm_device_*(), and gets no pages of the device meanwhile.
  * @evict: give pages back, because an allocation of @nr_pages, in one piece, found the device
- *	full. Called at most three times for an allocation, in its context, with no lock of the
+ *	full. Called at most three times for an allocation (of many: for one page of them), in its
+ *	context, with no lock of the
  *	core held: a caller that holds what it wants passes %CDM_ALLOC_NO_EVICT. What it
  *	allocates itself evicts nothing. Returns how many pages it gave back.
  * @scrub: clear @nr_pages from @page on. For whoever asked for cleared pages, before they
  *	see them. Process context, may sleep. Returns 0, or an error and the CPU does it.
  * @copy: copy @nr_pages from @from to @to, of which one or both are the device's. Process
  *	context, may sleep; also when others than the driver move pages. Returns 0, or an
- *	error and the CPU does it. Must not wait for whoever unregisters the device.
+ *	error and the CPU does it.
  *
- * All are optional.
+ * All are optional. None is called, nor at work any more, once the device has been unregistered
+ * or removed: whoever does that waits for them, and so they must not wait for it.
  */
 struct cdm_ops {
 	void (*drain)(struct cdm_device *cdm, void *data);

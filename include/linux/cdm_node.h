@@ -517,10 +517,12 @@ struct cdm_page_count {
 
 /**
  * struct cdm_node_ops - what a device does for mm; all in process context, and may sleep
+ * @id: which registration it is: a node may have had another device before
  * @copy: copy a folio of which one or both sides are the device's; 0 or an error. NULL: never
  * @alloc: a folio of the device for a file, not counted as a driver's, or NULL
  */
 struct cdm_node_ops {
+	u64 id;
 	int (*copy)(const struct cdm_node_ops *ops, struct folio *to, struct folio *from);
 	struct folio *(*alloc)(const struct cdm_node_ops *ops, unsigned int order);
 };
@@ -558,6 +560,7 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 			const char *name);
 int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr);
 int cdm_node_offline_memory(const struct cdm_range *ranges, unsigned int nr);
+int cdm_node_abandon_memory(const struct cdm_range *ranges, unsigned int nr);
 void cdm_node_interrupt(struct task_struct *task);
 int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr);
 
@@ -573,7 +576,7 @@ int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg);
 struct file *cdm_node_create_file(int nid, u64 size);
 u64 cdm_node_file_used(struct file *file);
 u64 cdm_node_file_quota(struct file *file);
-int cdm_node_file_set_quota(struct file *file, u64 bytes);
+int cdm_node_file_set_quota(struct file *file, u64 bytes, bool may_raise);
 
 void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 			  struct cdm_page_count *count);

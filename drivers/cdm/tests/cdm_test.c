@@ -242,8 +242,8 @@ static long do_alloc(struct cdm_test_file *file, struct cdm_test_alloc *req)
 	struct cdm_device *cdm = NULL;
 	unsigned long got;
 
-	if (req->nid < 0 || req->nid >= nr_node_ids || !node_online(req->nid) ||
-	    req->how > CDM_TEST_LAST_HOW)
+	if (req->nid < 0 || req->nid >= nr_node_ids || req->how > CDM_TEST_LAST_HOW ||
+	    (!is_drivers(req->how) && !node_online(req->nid)))
 		return -EINVAL;
 	if (is_drivers(req->how)) {
 		cdm = source_on(file, req->nid);
@@ -320,7 +320,7 @@ static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void 
 	folio = cdm_alloc_folio(cdm, 0, 0);
 	if (folio)
 		cdm_free_folio(cdm, folio);
-	return free_pages_of(file, file->options.evicts);
+	return file->options.lies ? 1 : free_pages_of(file, file->options.evicts);
 }
 
 static int scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages, void *data)
@@ -428,9 +428,31 @@ static long do_unregister(struct cdm_test_file *file, unsigned int seconds)
 	return rc;
 }
 
+/* The device that the file has to do with, or NULL */
+static struct cdm_device *device_of(struct cdm_test_file *file)
+{
+	return file->registered ?: file->source;
+}
+
+static long do_change(struct cdm_test_file *file, unsigned int cmd, unsigned int seconds)
+{
+	struct cdm_device *cdm = device_of(file);
+
+	if (!cdm)
+		return -ENODEV;
+	switch (cmd) {
+	case CDM_TEST_ONLINE:
+		return cdm_device_online(cdm);
+	case CDM_TEST_OFFLINE:
+		return cdm_device_offline(cdm, seconds);
+	default:
+		return cdm_device_cancel(cdm);
+	}
+}
+
 static long do_retire(struct cdm_test_file *file, u64 addr)
 {
-	struct cdm_device *cdm = file->registered ?: file->source;
+	struct cdm_device *cdm = device_of(file);
 
 	return cdm ? cdm_retire_page(cdm, addr) : -ENODEV;
 }
@@ -572,6 +594,11 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 		break;
 	case CDM_TEST_LOST:
 		rc = do_lost(file);
+		break;
+	case CDM_TEST_ONLINE:
+	case CDM_TEST_OFFLINE:
+	case CDM_TEST_CANCEL:
+		rc = do_change(file, cmd, arg);
 		break;
 	default:
 		rc = -ENOTTY;

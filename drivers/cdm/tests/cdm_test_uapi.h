@@ -53,6 +53,7 @@ struct cdm_test_register {
 	__u32 latency;		/* ns */
 	__u32 gives_back;	/* its ops->drain() frees what CDM_TEST_ALLOC took */
 	__u32 evicts;		/* so does ops->evict(), up to so many blocks a call */
+	__u32 lies;		/* ops->evict() says that it gave a page, and gives none */
 	__u32 scrubs;		/* 1: ops->scrub() clears; 2: it fails */
 	__u32 copies;		/* 1: ops->copy() copies; 2: it fails */
 	__u64 spill_max;
@@ -104,5 +105,9 @@ struct cdm_test_locate {
 #define CDM_TEST_BACK		_IOR('c', 8, struct cdm_test_back)
 #define CDM_TEST_MIGRATE	_IOWR('c', 9, struct cdm_test_migrate)
 #define CDM_TEST_LOCATE		_IOWR('c', 10, struct cdm_test_locate)
+/* cdm_device_online(), cdm_device_offline() and its seconds, cdm_device_cancel() */
+#define CDM_TEST_ONLINE		_IO('c', 11)
+#define CDM_TEST_OFFLINE	_IO('c', 12)
+#define CDM_TEST_CANCEL		_IO('c', 13)
 
 #endif /* _CDM_TEST_UAPI_H */

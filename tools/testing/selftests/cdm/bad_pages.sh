@@ -20,7 +20,7 @@ corrupted_kb()
 
 after_device()
 {
-	expect has_cdm "$(cat $nodes/has_cdm)" "" && expect HardwareCorrupted "$(corrupted_kb)" 0
+	expect "device nodes" "$(device_nodes)" "" && expect HardwareCorrupted "$(corrupted_kb)" 0
 }
 
 # take_all ORDER: all that can be had, which is all but the reserve that the kernel keeps; no
@@ -156,6 +156,52 @@ page_of_a_process()
 }
 test_page_of_a_process() { with_device "" page_of_a_process; }
 
+# In a huge page that is pinned: it cannot be split, and so stays where it is until the pin goes
+pinned_huge_page()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold addr n rc=0
+
+	start_tool "$here/hold" $nid 32 where
+	expect hold "$(listen)" "bound 8192" || rc=1
+	addr=$(listen)
+	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	# its fourth page
+	n=$((((${addr#pinned } - start) / page & ~511) + 3))
+	expect retire "$(tell "retire $(address $n)")" ok || rc=1
+	expect again "$(tell "retire $(address $n)")" ok || rc=1
+	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address $n)" || rc=1
+	use_tool "${hold[@]}"
+	[[ $(tell go) =~ ^kept\ 8192\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	sleep 4
+	listed $n || rc=1
+	expect offline "$(write offline "$cdm/state")" ok || rc=1
+	expect online "$(write online_movable "$cdm/state")" ok || rc=1
+	listed $n && return $rc
+}
+test_within_a_pinned_huge_page() { with_device "" pinned_huge_page; }
+
+# Who is refused a range has said nothing of the pages of whoever has it
+refused_overlap()
+{
+	write offline "$cdm/state" >/dev/null
+	expect refused "$(ask "register $start $block 2 bad_page=$(address 9)")" "error EBUSY" ||
+		return
+	expect "another node" "$(ask "register $start $block -1 bad_page=$(address 9)")" \
+		"error EEXIST" || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect "refused again" "$(ask "register $start $block -1 bad_page=$(address 9)")" \
+		"error EEXIST" || return
+	listed 5
+}
+test_refused_registration_touches_nothing()
+{
+	with_device "bad_page=$(address 5)" refused_overlap
+}
+
 # More than a page of sysfs: the file has all of them
 long_list()
 {
@@ -174,4 +220,5 @@ long_list()
 test_long_list() { with_device "" long_list; }
 
 run_tests told_at_registration next_device_has_none free_page address_elsewhere \
-	page_of_a_driver page_within_a_block_of_a_driver block_that_others_have page_of_a_process long_list
+	page_of_a_driver page_within_a_block_of_a_driver block_that_others_have page_of_a_process \
+	within_a_pinned_huge_page refused_registration_touches_nothing long_list

@@ -9,8 +9,10 @@
  *	4 no eviction, 8 spill
  *   free				ok
  *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
- *	struct cdm_test_register; caps=1 unless it is said
+ *	struct cdm_test_register; caps=1 unless it is said, where the kernel has capabilities
  *   unregister [SECONDS] | remove | lost	ok
+ *   online | offline [SECONDS] | cancel	ok: of the device that it registered, or else allocated
+ *	from (alloc NODE 0 0 allocates nothing)
  *   map PAGES				ok: of those that were allocated, one by one
  *   unmap				ok
  *   migrate NODE PAGES			ok THERE BACK wrong BYTES
@@ -57,6 +59,7 @@ static const struct option register_options[] = {
 	{ "latency", offsetof(struct cdm_test_register, latency), sizeof(uint32_t) },
 	{ "gives_back", offsetof(struct cdm_test_register, gives_back), sizeof(uint32_t) },
 	{ "evicts", offsetof(struct cdm_test_register, evicts), sizeof(uint32_t) },
+	{ "lies", offsetof(struct cdm_test_register, lies), sizeof(uint32_t) },
 	{ "scrubs", offsetof(struct cdm_test_register, scrubs), sizeof(uint32_t) },
 	{ "copies", offsetof(struct cdm_test_register, copies), sizeof(uint32_t) },
 	{ "spill_max", offsetof(struct cdm_test_register, spill_max), sizeof(uint64_t) },
@@ -137,7 +140,7 @@ static void do_alloc(char *args)
 
 static void do_register(char *args)
 {
-	struct cdm_test_register req = { .caps = 1 };
+	struct cdm_test_register req = { .caps = kernel_has_cdm() };
 	long long numbers[3];
 
 	if (!read_numbers(args, numbers, 3)) {
@@ -285,6 +288,12 @@ int main(void)
 			do_retire(line + 7);
 		else if (!strncmp(line, "unregister", 10))
 			do_simple(CDM_TEST_UNREGISTER, atoi(line + 10) ?: 60);
+		else if (!strcmp(line, "online\n"))
+			do_simple(CDM_TEST_ONLINE, 0);
+		else if (!strncmp(line, "offline", 7))
+			do_simple(CDM_TEST_OFFLINE, atoi(line + 7) ?: 60);
+		else if (!strcmp(line, "cancel\n"))
+			do_simple(CDM_TEST_CANCEL, 0);
 		else if (!strcmp(line, "remove\n"))
 			do_simple(CDM_TEST_REMOVE, 0);
 		else if (!strncmp(line, "migrate ", 8))

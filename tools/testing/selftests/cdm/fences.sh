@@ -14,6 +14,7 @@ test_page_cache_of_a_bound_task()
 {
 	local rc=0 file
 
+	! is_module || return "$KSFT_SKIP"
 	file=${CDM_SPARSE_FILE-$(mktemp -p "$here")} || return
 	[ -n "${CDM_SPARSE_FILE-}" ] || truncate -s 100M "$file"
 	numactl -a --membind="$nid" head -c 100M "$file" >/dev/null || rc=1
@@ -29,6 +30,7 @@ test_hugetlb_file_of_the_node()
 {
 	local file=$nodes/node$nid/hugepages/hugepages-2048kB/nr_hugepages rc=0
 
+	! is_module || return "$KSFT_SKIP"
 	echo 8 >"$file"
 	expect "$file" "$(cat "$file")" 0 || rc=1
 	untouched || rc=1
@@ -52,6 +54,7 @@ test_dirty_limit()
 {
 	local online offline cdm
 
+	! is_module || return "$KSFT_SKIP"
 	cdm=$(cdm_of "$nid")
 	[ -n "$cdm" ] || fail "not a CDM node" || return
 	online=$(awk '/nr_dirty_threshold/ { print $2 }' /proc/vmstat)
@@ -80,6 +83,7 @@ test_memfree_without_device()
 {
 	local ram total _
 
+	! is_module || return "$KSFT_SKIP"
 	for _ in $(seq 10); do
 		ram=$(free_on_ram_nodes)
 		total=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
@@ -92,6 +96,7 @@ test_memfree_without_device()
 
 test_pagetypeinfo_shows_it()
 {
+	! is_module || return "$KSFT_SKIP"
 	[ "$(grep -c "Node *$nid, zone *Movable" /proc/pagetypeinfo)" -ge 6 ]
 }
 
@@ -100,6 +105,7 @@ test_no_background_threads()
 {
 	local rc=0 node name
 
+	! is_module || return "$KSFT_SKIP"
 	for node in $(device_nodes); do
 		for name in kswapd kcompactd; do
 			expect "threads $name$node" "$(pgrep -cx "$name$node")" 0 || rc=1
@@ -141,7 +147,7 @@ test_tmpfs_mpol_bind()
 # machine's file system with it
 test_no_hibernation()
 {
-	[ -e $nodes/has_cdm ] || fail "hibernation is not refused" || return
+	[ -e $nodes/has_cdm ] || is_module || fail "hibernation is not refused" || return
 	expect "hibernation" "$(write disk /sys/power/state)" EBUSY
 }
 
@@ -192,6 +198,7 @@ test_damon()
 {
 	local bytes first rc=0
 
+	! is_module || return "$KSFT_SKIP"
 	bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * bytes))
 	start_tool "$here/hold" "$nid" 32

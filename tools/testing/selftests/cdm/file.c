@@ -271,6 +271,42 @@ TEST_F(file, pinned)
 }
 
 /* What one had, the next one does not see */
+/* Nobody moves the pages from one place on the device to another, nor pages them out */
+TEST_F(file, stays_where_it_is)
+{
+	uint64_t frames[SIZE / 4096], after;
+	long i;
+
+	madvise(self->p, SIZE, MADV_NOHUGEPAGE);
+	ASSERT_EQ(touch_all(self->p, self->nr), self->nr);
+	ASSERT_EQ(read_frames(self->p, self->nr, frames), 0);
+	for (i = 0; i < self->nr; i += 2)
+		ASSERT_EQ(madvise(self->p + i * self->page_size, self->page_size, MADV_REMOVE), 0);
+	ASSERT_EQ(write_file("/proc/sys/vm/compact_memory", "1"), 0);
+	madvise(self->p, SIZE, MADV_PAGEOUT);
+	for (i = 1; i < self->nr; i += 2) {
+		ASSERT_FALSE(touch_fails(self->p + i * self->page_size));
+		ASSERT_EQ(read_frames(self->p + i * self->page_size, 1, &after), 0);
+		ASSERT_EQ(after, frames[i]);
+	}
+}
+
+/* Nor off it by a system call, NUMA balancing or DAMON, where a module has to see to it */
+TEST_F(file, pages_stay_when_asked_to_move)
+{
+	int status[SIZE / 4096], ram[SIZE / 4096] = { 0 };
+	void *pages[SIZE / 4096];
+	long i;
+
+	if (kernel_has_cdm())
+		SKIP(return, "is about the module for other kernels");
+	for (i = 0; i < self->nr; i++)
+		pages[i] = self->p + i * self->page_size;
+	ASSERT_EQ(touch_all(self->p, self->nr), self->nr);
+	EXPECT_GE(move_pages(0, self->nr, pages, ram, status, MPOL_MF_MOVE_ALL), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+}
+
 TEST_F(file, nothing_is_left_behind)
 {
 	long i, other = 0;
@@ -478,6 +514,33 @@ TEST_F(file, moves_only_what_is_ours)
 }
 
 /* What is on the device moves to RAM when it goes offline, and back when somebody says so */
+/* What counts for another device does not come to this one past its quota */
+TEST_F(file, quota_of_another_device)
+{
+	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = MIB };
+	unsigned long others = self->devices & (self->devices - 1);
+	int32_t status[SIZE / 4096];
+	uint64_t moved;
+	char path[32], *p;
+	int nid, fd;
+
+	if (!kernel_has_cdm() || !others)
+		SKIP(return, "needs CONFIG_CDM and two devices");
+	nid = __builtin_ctzl(others);
+	ASSERT_EQ(device_path(nid, path, sizeof(path)), 0);
+	fd = open(path, O_RDWR);
+	p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(p, MAP_FAILED);
+	memset(p, 1, SIZE);
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_QUOTA, &quota), 0);
+	ASSERT_EQ(migrate(self->fd, 0, p, SIZE, status, &moved), 0);
+	EXPECT_EQ(moved, 0);
+	EXPECT_EQ(status[0], -EACCES);
+	EXPECT_EQ(pages_on(p, SIZE, NODE(nid)), self->nr);
+	munmap(p, SIZE);
+	close(fd);
+}
+
 TEST_F(file, device_goes_offline)
 {
 	char state[PATH_MAX];
@@ -546,6 +609,7 @@ TEST_F(file, bad_requests)
 	} req = { .info.size = sizeof(req) };
 	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = MIB };
 	uint64_t moved;
+	char *map;
 	int fd;
 
 	/* of a newer program, that does not use what is new; then it does */
@@ -583,7 +647,14 @@ TEST_F(file, bad_requests)
 	EXPECT_EQ(mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, self->fd, 0), MAP_FAILED);
 	EXPECT_EQ(errno, EINVAL);
 
+	/* which may be mapped to be read, and no more */
 	fd = open(self->path, O_RDONLY);
+	map = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(map, MAP_FAILED);
+	EXPECT_EQ(map[5], 0);
+	EXPECT_EQ(mprotect(map, SIZE, PROT_READ | PROT_WRITE), -1);
+	EXPECT_EQ(errno, EACCES);
+	munmap(map, SIZE);
 	EXPECT_EQ(migrate(fd, 0, self->p, SIZE, NULL, &moved), -EBADF);
 	EXPECT_EQ(mmap(NULL, SIZE, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
 	EXPECT_EQ(errno, EACCES);

@@ -6,7 +6,8 @@
  * every byte is what it was.
  *
  * hold NODE MIB pin: and keep a reference to the page with the highest address, through a
- * pipe, so that it cannot be moved until the line comes.
+ * pipe, so that it cannot be moved until the line comes. hold NODE MIB where: and say its
+ * address, in a line "pinned ADDRESS".
  */
 #include <stdint.h>
 #include <sys/uio.h>
@@ -28,37 +29,39 @@ static size_t mismatches(const unsigned long *p, size_t words)
 	return wrong;
 }
 
-/* Into a pipe that nobody reads. Returns the pipe's ends, or -1 */
-static int pin_highest(char *start, size_t size, int ends[2])
+/* Into a pipe that nobody reads. Returns the physical address, or 0 */
+static uint64_t pin_highest(char *start, size_t size, int ends[2])
 {
 	long page_size = sysconf(_SC_PAGESIZE), nr = size / page_size, i, highest = 0;
-	uint64_t *frames = calloc(nr, sizeof(*frames)), mask = (1ULL << 55) - 1;
+	uint64_t *frames = calloc(nr, sizeof(*frames)), mask = (1ULL << 55) - 1, address;
 	int fd = open("/proc/self/pagemap", O_RDONLY);
 	struct iovec page;
 
 	if (!frames || fd < 0 || pipe(ends) ||
 	    pread(fd, frames, nr * sizeof(*frames),
 		  (uintptr_t)start / page_size * sizeof(*frames)) != nr * (long)sizeof(*frames))
-		return -1;
+		return 0;
 	for (i = 0; i < nr; i++)
 		if ((frames[i] & mask) > (frames[highest] & mask))
 			highest = i;
 	page.iov_base = start + highest * page_size;
 	page.iov_len = page_size;
+	address = (frames[highest] & mask) * page_size;
 	close(fd);
 	free(frames);
-	return vmsplice(ends[1], &page, 1, 0) == page_size ? 0 : -1;
+	return vmsplice(ends[1], &page, 1, 0) == page_size ? address : 0;
 }
 
 int main(int argc, char **argv)
 {
 	int ends[2] = { -1, -1 };
+	uint64_t pinned = 0;
 	unsigned long mask;
 	size_t size, wrong;
 	char *p, *fresh;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: hold NODE MIB [pin]\n");
+		fprintf(stderr, "usage: hold NODE MIB [pin|where]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
@@ -70,11 +73,15 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	fill((unsigned long *)p, size / sizeof(long));
-	if (argc > 3 && pin_highest(p, size, ends)) {
+	if (argc > 3)
+		pinned = pin_highest(p, size, ends);
+	if (argc > 3 && !pinned) {
 		perror("hold: pin");
 		return 1;
 	}
 	printf("bound %ld\n", pages_on(p, size, mask));
+	if (argc > 3 && !strcmp(argv[3], "where"))
+		printf("pinned %#llx\n", (unsigned long long)pinned);
 	fflush(stdout);
 	getchar();
 	close(ends[0]);

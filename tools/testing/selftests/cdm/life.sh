@@ -11,7 +11,7 @@ pages=$((block / $(getconf PAGESIZE)))
 # nothing_left: as if there had been no device
 nothing_left()
 {
-	expect has_cdm "$(cat $nodes/has_cdm)" "" || return
+	expect "device nodes" "$(device_nodes)" "" || return
 	expect "class folder" "$(ls /sys/class/cdm)" "" || return
 	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 0
 }
@@ -68,7 +68,7 @@ test_partitions()
 		expect free "$(tell free)" ok || rc=1
 	done
 	stop_tool || rc=1
-	expect has_cdm "$(cat $nodes/has_cdm)" "${first#ok }" || rc=1
+	expect "device nodes" "$(device_nodes)" "${first#ok }" || rc=1
 	use_tool "${one[@]}"
 	stop_tool || rc=1
 	nothing_left && return $rc
@@ -179,6 +179,44 @@ others_deadline()
 deadline_of_others() { pinned others_deadline; }
 test_deadline_of_other_tools() { with_device "" deadline_of_others; }
 
+# Another tool at a block keeps the core from its work for as long as the core's deadline says
+tool_in_the_way()
+{
+	local begun answers=/tmp/cdm_answers one
+
+	for one in $(blocks_of $nid); do
+		write offline "$one/state"
+	done >$answers &
+	sleep 3
+	begun=$SECONDS
+	expect unregister "$(tell "unregister 2")" "error ETIMEDOUT" || return
+	[ $((SECONDS - begun)) -le 20 ] || fail "took $((SECONDS - begun)) s, not 2" || return
+	wait $!
+	expect "the tool's answers" "$(sort $answers | uniq -c | xargs)" "1 EINTR 3 ok" || return
+	expect online_size "$(cat "$cdm/online_size")" "$block"
+}
+removal_is_not_kept_by_a_tool() { pinned tool_in_the_way; }
+test_removal_is_not_kept_by_a_tool() { with_device "" removal_is_not_kept_by_a_tool; }
+
+# Nor does an administrator's drain, which may go on for ever
+drain_in_the_way()
+{
+	local begun answer=/tmp/cdm_answers
+
+	echo 0 >/sys/module/cdm/parameters/drain_seconds
+	write offline "$cdm/state" >$answer &
+	wait_for "$cdm/state" draining || return
+	begun=$SECONDS
+	expect unregister "$(tell "unregister 2")" "error ETIMEDOUT" || return
+	[ $((SECONDS - begun)) -le 20 ] || fail "took $((SECONDS - begun)) s, not 2" || return
+	wait $!
+	echo 60 >/sys/module/cdm/parameters/drain_seconds
+	expect "the administrator's errno" "$(cat $answer)" ECANCELED || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block))
+}
+removal_is_not_kept_by_a_drain() { pinned drain_in_the_way; }
+test_removal_is_not_kept_by_a_drain() { with_device "" removal_is_not_kept_by_a_drain; }
+
 # wait_for FILE VALUE: up to 20 seconds
 wait_for()
 {
@@ -234,6 +272,52 @@ cancel_onlining()
 	[ $met -gt 0 ] || fail "not one of $i was cancelled"
 }
 test_cancel_onlining() { with_device "" cancel_onlining; }
+
+# By the driver, of its own drain, from elsewhere
+driver_cancels()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	expect reference "$(tell "alloc $nid 0 0")" "ok 0 0" || rc=1
+	use_tool "${device[@]}"
+	echo "offline 60" >&"$tool_in"
+	wait_for "$cdm/state" draining || rc=1
+	use_tool "${other[@]}"
+	expect cancel "$(tell cancel)" ok || rc=1
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	expect offline "$(listen)" "error ECANCELED" || rc=1
+	expect state "$(cat "$cdm/state")" online && return $rc
+}
+driver_cancels_a_drain() { pinned driver_cancels; }
+test_driver_cancels_a_drain() { with_device "" driver_cancels_a_drain; }
+
+# An open file is of the device that it was opened for, not of the next one on the node
+file_of_another()
+{
+	local said
+
+	# past what it has already, which moved to RAM
+	said=$(head -c 4M /dev/zero 2>&1 >&"$file")
+	[[ $said == *"No space left"* ]] || fail "a write says '$said'" || return
+	expect used "$(used_pages $nid)" 0
+}
+test_file_of_the_device_before()
+{
+	local file rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $start $block $nid")" "ok $nid" || rc=1
+	exec {file}<>"/dev/$(basename "$(cdm_of $nid)")" || rc=1
+	head -c 64K /dev/zero >&"$file" || rc=1
+	[ "$(used_pages $nid)" -ge 16 ] || fail "nothing was written to the device" || rc=1
+	stop_tool || rc=1
+	with_device "" file_of_another || rc=1
+	exec {file}>&-
+	return $rc
+}
 
 # Who wrote the file may be killed; what it has begun goes on
 writer_is_killed()
@@ -418,7 +502,8 @@ test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
 
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
 	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
-	uevents deadline_of_the_caller deadline_of_other_tools cancel_a_drain cancel_onlining \
+	uevents deadline_of_the_caller deadline_of_other_tools removal_is_not_kept_by_a_tool removal_is_not_kept_by_a_drain \
+	cancel_a_drain cancel_onlining driver_cancels_a_drain file_of_the_device_before \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
 	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
 	surprise_removal driver_maps_what_is_lost lost_ends_every_drain \

@@ -8,6 +8,8 @@
  *
  * with the pages whose touch is a SIGBUS, the errno of reading the shared file, and of as
  * much memory in RAM the same, and the bytes that are not what they were.
+ *
+ * lose NODE MIB FILE: the shared mapping is of a device's FILE, the anonymous one is in RAM.
  */
 #include "sigbus.h"
 #include "util.h"
@@ -30,8 +32,17 @@ static long count_lost(const volatile char *p, size_t size, long *wrong)
 	return nr;
 }
 
+/* The file to map, whose pages will be on the node; or -1 */
+static int open_shared(const char *path, size_t size)
+{
+	int fd = path ? open(path, O_RDWR) : memfd_create("cdm_lose", MFD_CLOEXEC);
+
+	return fd < 0 || (!path && ftruncate(fd, size)) ? -1 : fd;
+}
+
 int main(int argc, char **argv)
 {
+	const char *path = argc == 4 ? argv[3] : NULL;
 	const char *error = "none";
 	char *anon, *shared, *ram, c;
 	long nr[3], wrong = 0;
@@ -39,22 +50,23 @@ int main(int argc, char **argv)
 	size_t size;
 	int fd;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: lose NODE MIB\n");
+	if (argc != 3 && argc != 4) {
+		fprintf(stderr, "usage: lose NODE MIB [FILE]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
 	size = strtoul(argv[2], NULL, 0) * MIB;
-	fd = memfd_create("cdm_lose", MFD_CLOEXEC);
+	fd = open_shared(path, size);
 	anon = map_anonymous(size);
 	ram = map_anonymous(size);
-	if (fd < 0 || ftruncate(fd, size) || !anon || !ram) {
+	if (fd < 0 || !anon || !ram) {
 		perror("lose");
 		return 1;
 	}
 	shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED || mbind(anon, size, MPOL_BIND, &mask, MAXNODE, 0) ||
-	    mbind(shared, size, MPOL_BIND, &mask, MAXNODE, 0)) {
+	if (shared == MAP_FAILED ||
+	    (!path && (mbind(anon, size, MPOL_BIND, &mask, MAXNODE, 0) ||
+		       mbind(shared, size, MPOL_BIND, &mask, MAXNODE, 0)))) {
 		perror("lose: mbind");
 		return 1;
 	}

@@ -232,6 +232,36 @@ TEST_F(migrate, no_room)
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
 }
 
+/* Pages that come up again in one request have moved all the same */
+TEST_F(migrate, mapped_twice)
+{
+	long page_size = sysconf(_SC_PAGESIZE), nr = self->nr, i;
+	size_t size = 16 * page_size;
+	char *p = self->p;
+	int64_t moved;
+	int fd;
+
+	if (variant->kind != SHARED)
+		SKIP(return, "of a file that can be written");
+	fd = memfd_create("cdm_twice", MFD_CLOEXEC);
+	ASSERT_EQ(ftruncate(fd, size), 0);
+	self->p = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (i = 0; i < 2; i++)
+		ASSERT_NE(mmap(self->p + i * size, size, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_FIXED, fd, 0), MAP_FAILED);
+	self->nr = 32;
+	for (i = 0; i < 32; i++)
+		self->p[i * page_size] = i;
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_EQ(moved, 32);
+	EXPECT_EQ(with_status(self, 0), 32);
+	EXPECT_EQ(pages_on(self->p, 2 * size, NODE(self->first)), 32);
+	munmap(self->p, 2 * size);
+	close(fd);
+	self->p = p;
+	self->nr = nr;
+}
+
 TEST_F(migrate, bad_requests)
 {
 	int64_t moved;

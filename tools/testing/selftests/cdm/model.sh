@@ -97,10 +97,12 @@ test_engine() { with_parameter $edu/max_pages 1 0 with_card engine; }
 # Everything at once
 whole_life()
 {
-	local bad hold rc=0
+	local bad hold file rc=0
 
 	echo $((64 << 20)) >"$cdm/spill_max"
 	expect buffers "$(write 100 "$card/buffers")" ok || return
+	exec {file}<>"/dev/$(basename "$cdm")" || return
+	head -c 4M /dev/zero >&"$file" || rc=1
 	start_tool "$here/hold" $nid 16
 	expect hold "$(listen)" "bound 4096" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
@@ -109,6 +111,9 @@ whole_life()
 	[ "$(buffers_in_ram)" -ge 8 ] || fail "nothing was evicted" || rc=1
 	[ "$(stat spilled)" -ge 4096 ] || fail "nothing was spilled" || rc=1
 	expect buffers "$(write 60 "$card/buffers")" ok || rc=1
+	# users' pages, moved by the driver
+	expect migrate "$(echo "migrate $nid 64" | "$here/cdm_test_ctl")" "ok 64 64 wrong 0" || rc=1
+	head -c 4M /dev/zero >&"$file" || fail "the file takes no more" || rc=1
 	# a page in the middle goes bad, whoever has it
 	bad=$(($(awk 'NR == 3 { print $1 }' "$card/resource") + (100 << 20)))
 	expect retire "$(write $bad "$card/retire")" ok || rc=1
@@ -121,8 +126,12 @@ whole_life()
 	expect online "$(write online_movable "$cdm/state")" ok || rc=1
 	expect use "$(write 0 "$card/use")" ok || rc=1
 	expect "in RAM" "$(buffers_in_ram)" 19 || rc=1
+	head -c 4M /dev/zero >&"$file" || fail "the file takes no more" || rc=1
 	# and out with it
 	"$CDM_PLUG" remove || rc=1
+	[[ $(head -c 4K /dev/zero 2>&1 >&"$file") == *"No space left"* ]] ||
+		fail "the file still takes something" || rc=1
+	exec {file}>&-
 	use_tool "${hold[@]}"
 	expect content "$(tell go | cut -d' ' -f3-4)" "wrong 0" || rc=1
 	stop_tool || fail "the task died" || rc=1

@@ -30,7 +30,7 @@ ask()
 # after_device: what holds when it has gone; a test may want more
 after_device()
 {
-	expect has_cdm "$(cat $nodes/has_cdm)" ""
+	expect "device nodes" "$(device_nodes)" ""
 }
 
 # with_device OPTIONS COMMAND...: while a device of device_blocks is registered

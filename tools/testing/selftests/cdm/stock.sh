@@ -11,8 +11,9 @@ after_device() { nobodys; }
 
 total_kib() { awk '/^MemTotal/ { print $2 }' /proc/meminfo; }
 
-# What the kernel said of its lists when it composed them last: "NODE: NODE..."
-lists()
+# What the kernel said of its lists when it composed them last, as "NODE: NODE...": what it is
+# without our module
+lists_in_log()
 {
 	dmesg | sed -n 's/.*Fallback order for Node \([0-9]*: [0-9 ]*[0-9]\) *$/\1/p' | sort -un
 }
@@ -24,13 +25,15 @@ nobodys()
 	expect has_normal_memory "$(cat $nodes/has_normal_memory)" "0-1" || return
 	expect Mems_allowed "$(awk '/^Mems_allowed_list/ { print $2 }' /proc/self/status)" "0-1" ||
 		return
-	expect lists "$(lists | grep -c ": .*\<$nid\>")" 0
+	expect lists "$(lists_of FALLBACK | grep -c "/.*\<$nid\>")" 0
 }
 
 alone()
 {
 	nobodys || return
-	expect "lists of the nodes" "$(lists)" "0: 0 1"$'\n'"1: 1 0"$'\n'"$nid: 0 1" || return
+	expect "lists of the nodes" "$(lists_of FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
+1 RAM: / 1 0 / 1
+$nid CDM: / 0 1 / $nid" || return
 	expect MemTotal "$(total_kib)" "$total" || return
 	expect used "$(used_pages $nid)" 0 || return
 	expect zones "$(cat "$nodes/node$nid"/memory*/valid_zones | sort -u)" Movable
@@ -147,6 +150,83 @@ test_comes_under_pressure()
 	return $rc
 }
 
+# Nobody had time to move anything away
+pulled_out()
+{
+	local rc=0
+
+	start_tool "$here/lose" $nid 64 "/dev/$(basename "$(cdm_of $nid)")"
+	expect before "$(listen)" "bound 0 16384" || rc=1
+	dmesg -C
+	"$CDM_PLUG" yank || rc=1
+	expect "log" "$(dmesg | grep -c 'gone without warning: 16384 pages of users are lost')" 1 || rc=1
+	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 wrong 0" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
+	nobodys && return $rc
+}
+test_surprise_removal()
+{
+	echo "$pci" >$driver/bind
+	pulled_out || return
+	# and the slot takes the next one
+	"$CDM_PLUG" add && echo "$pci" >$driver/unbind
+}
+
+# By no policy, nor by name in a system call
+names_it()
+{
+	local rc=0 group=/sys/fs/cgroup/cdm_sh
+
+	! numactl -a --membind=$nid true 2>/dev/null || fail "--membind" || rc=1
+	! numactl -a --interleave=$nid true 2>/dev/null || fail "--interleave" || rc=1
+	! numactl -a --preferred=$nid true 2>/dev/null || fail "--preferred" || rc=1
+	numactl -a --membind=0,$nid "$here/hog" 64 || fail "RAM beside it" || rc=1
+	# pages of this shell's: none of them goes there
+	! migratepages $$ 0,1 $nid 2>/dev/null || fail "migratepages" || rc=1
+	# a cpuset takes any node that may have memory one day, and gives none that has not
+	echo 0,$nid >$group/cpuset.mems
+	expect "mems beside RAM" "$(cat $group/cpuset.mems.effective)" 0 || rc=1
+	echo $nid >$group/cpuset.mems
+	expect "mems alone" "$(cat $group/cpuset.mems.effective)" 0-1 || rc=1
+	expect used "$(used_pages $nid)" 0 && return $rc
+}
+test_policies_cannot_name_it() { with_child_cpuset with_device caps=0 names_it; }
+
+# Of what the kernel calls RAM in its own accounts, none is the device's
+in_the_accounts()
+{
+	local now
+
+	now=$(awk '/^(MemTotal|CommitLimit)/ { print $2 }' /proc/meminfo)
+	expect "MemTotal, CommitLimit" "$now" "$1" || return
+	mount -t tmpfs cdm_tmpfs /mnt
+	now=$(df -k --output=size /mnt | tail -n 1)
+	umount /mnt
+	expect "a tmpfs" $((now)) $((total / 2))
+}
+test_alone_in_the_accounts()
+{
+	local total
+
+	total=$(total_kib)
+	with_device caps=0 in_the_accounts \
+		"$(awk '/^(MemTotal|CommitLimit)/ { print $2 }' /proc/meminfo)"
+}
+
+# Power would be cut, and the memory's content with it
+no_suspend()
+{
+	dmesg -C
+	expect freeze "$(write freeze /sys/power/state)" EBUSY || return
+	expect "log lines" "$(dmesg | grep -c "node $nid is online: offline its device")" 1
+}
+test_no_suspend()
+{
+	[ -e /sys/power/state ] || return "$KSFT_SKIP"
+	with_device caps=0 no_suspend
+}
+
 cycle()
 {
 	local file
@@ -165,7 +245,7 @@ footprint()
 {
 	cat /proc/iomem $nodes/possible $nodes/online $nodes/has_*
 	ls /sys/class /sys/devices/system/memory
-	lists
+	lists_in_log
 	total_kib
 	lsmod | grep cdm
 }
@@ -196,5 +276,5 @@ test_load_cycles_leave_nothing()
 	[ $grown -lt $((cycles * 20 + 100)) ] || fail "the kernel's memory grew by $grown KiB"
 }
 
-run_tests alone_from_the_start auto_onlining_finds_no_other_zone by_hand driver_gets_pages \
-	driver_in_a_cpuset what_it_cannot_do comes_under_pressure load_cycles_leave_nothing
+run_tests alone_from_the_start alone_in_the_accounts policies_cannot_name_it no_suspend auto_onlining_finds_no_other_zone by_hand driver_gets_pages \
+	driver_in_a_cpuset what_it_cannot_do comes_under_pressure surprise_removal load_cycles_leave_nothing

@@ -4,23 +4,9 @@
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-zonelists=/sys/kernel/debug/cdm/zonelists
 [ -r $zonelists ] || skip_all "a kernel without CONFIG_CDM, or no debugfs"
 [ "$(cat $nodes/has_memory) $(cat $nodes/has_cdm)" = "0-1 2-4" ] ||
 	skip_all "needs the five nodes of the sample"
-
-# summary LIST...: a line a node, "NODE KIND: nodes of LIST / nodes of the next LIST".
-# Several zones of a node in a row are one entry: that is the architecture's business.
-summary()
-{
-	awk -v wanted="$*" '
-		function flush() { if (line != "") print line; line = "" }
-		BEGIN { split(wanted, w); for (i in w) want["ZONELIST_" w[i]] = 1 }
-		/^\[NODE/ { flush(); gsub(/[][()]/, "", $2); line = $2 " " $3 ":" ; next }
-		$1 ~ /^ZONELIST/ { on = $1 in want; last = ""; if (on) line = line " /"; next }
-		on { nid = $3; sub(/\)/, "", nid); if (nid != last) line = line " " nid; last = nid }
-		END { flush() }' $zonelists
-}
 
 set_fallback()
 {
@@ -35,7 +21,7 @@ set_fallback()
 
 test_fallback_none()
 {
-	expect "lists" "$(summary FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
+	expect "lists" "$(lists_of FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
 1 RAM: / 1 0 / 1
 2 CDM: / 0 1 / 2
 3 CDM: / 0 1 / 3
@@ -46,7 +32,7 @@ test_fallback_none()
 test_fallback_system()
 {
 	set_fallback system || return
-	expect "lists" "$(summary FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
+	expect "lists" "$(lists_of FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
 1 RAM: / 1 0 / 1
 2 CDM: / 2 0 1 / 2
 3 CDM: / 3 0 1 / 3
@@ -60,7 +46,7 @@ test_back_to_none()
 
 test_explicit()
 {
-	expect "lists" "$(summary EXPLICIT)" "0 RAM: / 0 1 2 3 4
+	expect "lists" "$(lists_of EXPLICIT)" "0 RAM: / 0 1 2 3 4
 1 RAM: / 1 0 2 3 4
 2 CDM: / 2 0 1 3 4
 3 CDM: / 3 0 1 4 2
@@ -79,16 +65,16 @@ test_offline_leaves_lists()
 	local before after device
 
 	device=$(cdm_of 3)
-	before=$(summary FALLBACK NOFALLBACK EXPLICIT)
+	before=$(lists_of FALLBACK NOFALLBACK EXPLICIT)
 	echo offline >"$device/state"
-	expect "lists" "$(summary EXPLICIT)" "0 RAM: / 0 1 2 4
+	expect "lists" "$(lists_of EXPLICIT)" "0 RAM: / 0 1 2 4
 1 RAM: / 1 0 2 4
 2 CDM: / 2 0 1 4
 3 CDM: / 0 1 4 2
 4 CDM: / 4 0 1 2" || return
-	expect "NOFALLBACK of 3" "$(summary NOFALLBACK | grep ^3)" "3 CDM: /"
+	expect "NOFALLBACK of 3" "$(lists_of NOFALLBACK | grep ^3)" "3 CDM: /"
 	echo online_movable >"$device/state"
-	after=$(summary FALLBACK NOFALLBACK EXPLICIT)
+	after=$(lists_of FALLBACK NOFALLBACK EXPLICIT)
 	expect "lists after" "$after" "$before"
 }
 

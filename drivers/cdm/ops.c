@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Coherent device memory: the driver is asked to do something.
+ *
+ * References to a device outlive its driver, and so may a call that began while it was there.
+ * So the driver's functions run under SRCU, and who ends the registration waits for them.
+ */
+#include <linux/cdm.h>
+#include <linux/srcu.h>
+
+#include "cdm_core.h"
+
+/* Of all devices: their ends are few */
+DEFINE_STATIC_SRCU(cdm_driver_srcu);
+
+/* What ops->@op returns; @absent where there is no such function, or no driver any more */
+#define ask_driver(cdm, op, absent, ...)					\
+({										\
+	int idx = srcu_read_lock(&cdm_driver_srcu);				\
+	/* Pairs with WRITE_ONCE() in cdm_ops_end() */				\
+	const struct cdm_ops *ops = READ_ONCE((cdm)->config.ops);		\
+	typeof(absent) answer = absent;						\
+										\
+	if (ops && ops->op)							\
+		answer = ops->op(cdm, ##__VA_ARGS__, (cdm)->config.ops_data);	\
+	srcu_read_unlock(&cdm_driver_srcu, idx);				\
+	answer;									\
+})
+
+unsigned long cdm_ops_evict(struct cdm_device *cdm, unsigned long nr_pages)
+{
+	return ask_driver(cdm, evict, 0UL, nr_pages);
+}
+
+/* 0, or an error: then the CPU has to do it */
+int cdm_ops_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
+{
+	return ask_driver(cdm, scrub, -EOPNOTSUPP, page, nr_pages);
+}
+
+int cdm_ops_copy(struct cdm_device *cdm, struct page *to, struct page *from,
+		 unsigned long nr_pages)
+{
+	return ask_driver(cdm, copy, -EOPNOTSUPP, to, from, nr_pages);
+}
+
+/* Under cdm->lock, as cdm_ops_end() is */
+bool cdm_ops_can_drain(const struct cdm_device *cdm)
+{
+	return cdm->config.ops && cdm->config.ops->drain;
+}
+
+void cdm_ops_drain(struct cdm_device *cdm)
+{
+	if (cdm_ops_can_drain(cdm))
+		cdm->config.ops->drain(cdm, cdm->config.ops_data);
+}
+
+/* On return none of the functions runs, or ever will */
+void cdm_ops_end(struct cdm_device *cdm)
+{
+	WRITE_ONCE(cdm->config.ops, NULL);
+	synchronize_srcu(&cdm_driver_srcu);
+}
