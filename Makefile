@@ -11,8 +11,10 @@ help:
 	@echo '  make test                 KUnit and the selftests, in virtual machines'
 	@echo '  make test-all             and races, many cycles, pressure'
 	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
+	@echo '  make run KERNEL=stock     the same with a kernel of Debian'"'"'s and our module: the quick way in'
 	@echo '  make test KERNEL=stock    the module, on an unmodified kernel of Debian'"'"'s'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, stock, off (CONFIG_CDM=n)'
+	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
@@ -24,8 +26,8 @@ help:
 deps:
 	@scripts/deps
 
-run: deps
-	@scripts/run
+run:
+	@scripts/run --kernel $(KERNEL)
 
 test: deps
 	@scripts/test --kernel $(KERNEL)
@@ -33,6 +35,9 @@ test: deps
 test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
 	@scripts/check-off
+
+deb:
+	@scripts/deb
 
 kernel: deps
 	@scripts/kernel $(KERNEL)
@@ -49,4 +54,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all kernel lint audit verdicts clean
+.PHONY: help deps run test test-all deb kernel lint audit verdicts clean

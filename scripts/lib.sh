@@ -15,6 +15,28 @@ die()
 	exit 1
 }
 
+# stock_kernel NAME: the whole name of a kernel of Debian's, of which the end may be left out:
+# stock-VERSION-FLAVOUR
+stock_kernel()
+{
+	case $1 in
+	stock) echo stock-6.12-cloud ;;
+	stock-6.1 | stock-6.12) echo "$1-cloud" ;;
+	stock-6.1-cloud | stock-6.1-generic | stock-6.12-cloud | stock-6.12-generic) echo "$1" ;;
+	*) die "unknown kernel '$1': stock[-6.1|-6.12[-cloud|-generic]]" ;;
+	esac
+}
+
+# lay_out_modules DIR: what the modules for a kernel that is not ours are built from
+lay_out_modules()
+{
+	mkdir -p "$1"
+	rsync -a --delete --exclude='*.o' --exclude='*.ko' --exclude='*.mod*' --exclude='.*' \
+		--exclude='*.symvers' --include='*/' --include='*.[ch]' --include=Makefile \
+		--include=Kbuild --exclude='*' \
+		"$CDM_TOP/Kbuild" "$CDM_TOP/drivers" "$CDM_TOP/include" "$1/"
+}
+
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG. Shows that it is
 # alive: one rewritten line on a terminal, a line a minute elsewhere. A failure shows
 # the last 20 lines of LOG and where it is, and is passed on.
