@@ -15,6 +15,7 @@ help:
 	@echo '  make test KERNEL=stock    the module, on an unmodified kernel of Debian'"'"'s'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
+	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
@@ -34,10 +35,13 @@ test: deps
 
 test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
-	@scripts/check-off
+	@case $(KERNEL) in stock*) ;; *) scripts/check-off ;; esac
 
 deb:
 	@scripts/deb
+
+test-deb: deps
+	@scripts/test-deb $(filter stock%,$(KERNEL))
 
 kernel: deps
 	@scripts/kernel $(KERNEL)
@@ -54,4 +58,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all deb kernel lint audit verdicts clean
+.PHONY: help deps run test test-all deb test-deb kernel lint audit verdicts clean

@@ -162,7 +162,9 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
  * @flags: CDM_ALLOC_ZERO, CDM_ALLOC_NO_EVICT
  *
  * For what is larger than cdm_alloc_pages() gives: it looks at all of the memory, and takes
- * a moment. Nobody's pages are moved for it. The pages are single ones, not a compound page.
+ * a moment. Nobody's pages are moved for it, but for one that is faulted in while a piece that
+ * was free is being taken: that may move to system RAM. The pages are single ones, not a
+ * compound page.
  *
  * Context: Process context, may sleep. Takes mem_hotplug_lock.
  * Return: the first page; NULL when there is no free piece of that size, when @nr_pages is

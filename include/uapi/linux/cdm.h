@@ -53,7 +53,7 @@ struct cdm_ioc_quota {
 	__u64 quota;
 };
 
-/* Move to system RAM, not to the device */
+/* Move to system RAM, not to the device: RAM that is the process's, and its cgroup's */
 #define CDM_MIGRATE_TO_RAM	(1 << 0)
 
 /**
@@ -64,8 +64,10 @@ struct cdm_ioc_quota {
  * @length: bytes, a multiple of the page size, at most 1 GiB at a time
  * @status: address of an array of a __s32 for each page, or 0; out: 0, or a negative errno
  *	that says why the page is not there: ENOENT none was touched yet, EFAULT nothing of a
- *	kind that moves is mapped, EBUSY somebody refers to it, ENOMEM no room, EACCES it is
- *	others' as well, is of a file that is no device's, or the file's quota was lowered
+ *	kind that moves is mapped, EBUSY somebody refers to it, ENOMEM no room, EOPNOTSUPP
+ *	hugetlb and the like, EINTR the process was killed before, EACCES it is others' as well,
+ *	is of a file that is no device's, or the file's quota was lowered and it is not of a file
+ *	of the device
  * @moved: out: how many pages are where they should be
  */
 struct cdm_ioc_migrate {
@@ -83,7 +85,10 @@ struct cdm_ioc_migrate {
 /* EBUSY: it has more already; EPERM: more than before, without CAP_SYS_RESOURCE */
 #define CDM_IOC_QUOTA		_IOW(0xcd, 1, struct cdm_ioc_quota)
 
-/* EBADF: not open for writing; ENODEV: the device is not online; ENOMEM */
+/*
+ * EBADF: not open for writing; ENODEV: the device is not online; ENOMEM; EOPNOTSUPP: the kernel
+ * has no CONFIG_CDM
+ */
 #define CDM_IOC_MIGRATE		_IOWR(0xcd, 2, struct cdm_ioc_migrate)
 
 #endif /* _UAPI_LINUX_CDM_H */

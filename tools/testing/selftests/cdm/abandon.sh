@@ -39,11 +39,49 @@ test_remove_gives_up()
 	return $rc
 }
 
+# What a process has pinned stays online with its block alone, and nothing comes back online
+test_remove_gives_up_a_pinned_page()
+{
+	local pci start block node hold device answer one online=0 rc=0
+
+	pci=$(cat /sys/bus/pci/slots/1/address).0
+	export CDM_TEST_PARENT=$pci
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	echo 3 >/sys/module/cdm/parameters/drain_seconds
+	echo 3 >/sys/module/cdm/parameters/remove_seconds
+
+	start_tool "$here/cdm_test_ctl"
+	device=("$tool_in" "$tool_out" "$tool_pid")
+	answer=$(tell "register $((start + 4 * block)) $((4 * block)) -1")
+	node=${answer#ok }
+	[[ $node =~ ^[0-9]+$ ]] || fail "register: $answer" || return
+	start_tool "$here/hold" "$node" 64 pin
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	expect hold "$(listen)" "bound 16384" || rc=1
+	use_tool "${device[@]}"
+	dmesg -C
+	expect remove "$(tell remove)" ok || rc=1
+	dmesg | grep -q 'keeps its memory blocks until reboot' || fail "not in the log" || rc=1
+	for one in $(blocks_of "$node"); do
+		[ "$(cat "$one/state")" != online ] || { online=$((online + 1)) && continue; }
+		expect "${one##*/}" "$(write online_movable "$one/state")" EPERM || rc=1
+	done
+	expect "blocks online" $online 1 || rc=1
+	use_tool "${hold[@]}"
+	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\ fresh\ 0$ ]] || fail "the task lost something" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	stop_tool || rc=1
+	return $rc
+}
+
 test_registration_is_stuck()
 {
-	local pci start block rc=0
+	local pci start block before rc=0
 
 	[ -d $fail_function ] || return "$KSFT_SKIP"
+	before=$(cat $nodes/has_cdm)
 	"$CDM_PLUG" add 2 || return
 	pci=$(cat /sys/bus/pci/slots/2/address).0
 	export CDM_TEST_PARENT=$pci
@@ -59,8 +97,8 @@ test_registration_is_stuck()
 	echo >$fail_function/inject
 	dmesg | grep -q 'keeps its memory blocks until reboot' || fail "not in the log" || rc=1
 	# its blocks are there, offline, and nobody else's
-	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
-	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 2 || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "$before" || rc=1
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 3 || rc=1
 	expect "again" "$(tell "register $start $block -1")" "error EEXIST" || rc=1
 	# but what another part of it is, is not lost
 	[[ $(tell "register $((start + 2 * block)) $block -1") =~ ^ok\ [0-9]+$ ]] ||
@@ -69,4 +107,4 @@ test_registration_is_stuck()
 	return $rc
 }
 
-run_tests remove_gives_up registration_is_stuck
+run_tests remove_gives_up remove_gives_up_a_pinned_page registration_is_stuck
