@@ -164,10 +164,10 @@ static struct page *alloc_on_device(struct cdm_device *cdm, gfp_t gfp, unsigned 
  * device alone, and only where its driver granted %CDM_CAP_RECLAIM or %CDM_CAP_COMPACTION:
  * then the caller must hold no lock that reclaim could want. When the device is full, it takes
  * mem_hotplug_lock, inside of which pages are moved: so without CDM_ALLOC_ATOMIC the caller
- * holds neither mmap_lock nor a lock that one of its MMU notifiers takes. The calling task's cpuset and
- * memory policy do not matter. With CDM_ALLOC_SPILL, and only then, it may be system RAM
- * (cdm_page_is_spilled()), within the device's budget, and also while the device is offline
- * or drained.
+ * holds neither mmap_lock nor a lock that one of its MMU notifiers takes. The calling task's
+ * cpuset and memory policy do not matter. With CDM_ALLOC_SPILL, and only then, it may be
+ * system RAM (cdm_page_is_spilled()), within the device's budget, and also while the device
+ * is offline or drained.
  *
  * Context: Process context, may sleep; any context but NMI with CDM_ALLOC_ATOMIC.
  * Return: pages; NULL when the device has none left, is not online or is being drained, when

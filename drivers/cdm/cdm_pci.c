@@ -300,6 +300,7 @@ ATTRIBUTE_GROUPS(cdm_pci);
 static int generic_initiator_node(struct pci_dev *pdev)
 {
 	struct acpi_srat_generic_affinity *gi;
+	int segment;
 	struct acpi_subtable_header *entry;
 	struct acpi_table_header *srat;
 	int nid = CDM_NID_AUTO;
@@ -320,7 +321,8 @@ static int generic_initiator_node(struct pci_dev *pdev)
 		    gi->device_handle_type != 1)
 			continue;
 		/* A PCI handle: segment, then bus in the low and devfn in the high byte */
-		if ((gi->device_handle[0] | gi->device_handle[1] << 8) == pci_domain_nr(pdev->bus) &&
+		segment = gi->device_handle[0] | gi->device_handle[1] << 8;
+		if (segment == pci_domain_nr(pdev->bus) &&
 		    gi->device_handle[2] == pdev->bus->number &&
 		    gi->device_handle[3] == pdev->devfn) {
 			nid = pxm_to_node(gi->proximity_domain);

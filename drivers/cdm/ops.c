@@ -13,35 +13,56 @@
 /* Of all devices: their ends are few */
 DEFINE_STATIC_SRCU(cdm_driver_srcu);
 
-/* What ops->@op returns; @absent where there is no such function, or no driver any more */
-#define ask_driver(cdm, op, absent, ...)					\
-({										\
-	int idx = srcu_read_lock(&cdm_driver_srcu);				\
-	/* Pairs with WRITE_ONCE() in cdm_ops_end() */				\
-	const struct cdm_ops *ops = READ_ONCE((cdm)->config.ops);		\
-	typeof(absent) answer = absent;						\
-										\
-	if (ops && ops->op)							\
-		answer = ops->op(cdm, ##__VA_ARGS__, (cdm)->config.ops_data);	\
-	srcu_read_unlock(&cdm_driver_srcu, idx);				\
-	answer;									\
-})
+static const struct cdm_ops no_ops;
 
+/* What the driver does, until leave(); nothing when there is no driver any more */
+static const struct cdm_ops *enter(const struct cdm_device *cdm, int *idx)
+{
+	*idx = srcu_read_lock(&cdm_driver_srcu);
+	/* Pairs with WRITE_ONCE() in cdm_ops_end() */
+	return READ_ONCE(cdm->config.ops) ?: &no_ops;
+}
+
+static void leave(int idx)
+{
+	srcu_read_unlock(&cdm_driver_srcu, idx);
+}
+
+/* How many pages it gave back */
 unsigned long cdm_ops_evict(struct cdm_device *cdm, unsigned long nr_pages)
 {
-	return ask_driver(cdm, evict, 0UL, nr_pages);
+	unsigned long evicted = 0;
+	int idx;
+	const struct cdm_ops *ops = enter(cdm, &idx);
+
+	if (ops->evict)
+		evicted = ops->evict(cdm, nr_pages, cdm->config.ops_data);
+	leave(idx);
+	return evicted;
 }
 
 /* 0, or an error: then the CPU has to do it */
 int cdm_ops_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
 {
-	return ask_driver(cdm, scrub, -EOPNOTSUPP, page, nr_pages);
+	int idx, rc = -EOPNOTSUPP;
+	const struct cdm_ops *ops = enter(cdm, &idx);
+
+	if (ops->scrub)
+		rc = ops->scrub(cdm, page, nr_pages, cdm->config.ops_data);
+	leave(idx);
+	return rc;
 }
 
 int cdm_ops_copy(struct cdm_device *cdm, struct page *to, struct page *from,
 		 unsigned long nr_pages)
 {
-	return ask_driver(cdm, copy, -EOPNOTSUPP, to, from, nr_pages);
+	int idx, rc = -EOPNOTSUPP;
+	const struct cdm_ops *ops = enter(cdm, &idx);
+
+	if (ops->copy)
+		rc = ops->copy(cdm, to, from, nr_pages, cdm->config.ops_data);
+	leave(idx);
+	return rc;
 }
 
 /* Under cdm->lock, as cdm_ops_end() is */

@@ -32,7 +32,11 @@
 #define CDM_CAN_SET_PERF_ATTRS	false
 #define access_coordinate	node_hmem_attrs
 #define ACCESS_COORDINATE_MAX	2
-#define node_set_perf_attrs(nid, access, class)	((void)(access))
+#define node_set_perf_attrs	stock_set_perf_attrs
+static inline void stock_set_perf_attrs(unsigned int nid, struct access_coordinate *access,
+					unsigned int class)
+{
+}
 
 /* Its argument is not const there */
 #define cdm_uevent(dev_const, env)	cdm_uevent(struct device *dev, env)
@@ -79,39 +83,39 @@ static inline int copy_mc_highpage(struct page *to, struct page *from)
 	return left;
 }
 
-/* NULL, not an error, where there is none */
-#define STOCK_FOLIO_OR_NULL(folio)	(folio)
-#define STOCK_NO_VMAS			, NULL
-
-#else
-
-#define CDM_CAN_SET_PERF_ATTRS		true
-#define STOCK_FOLIO_OR_NULL(folio)	(IS_ERR(folio) ? NULL : (folio))
-#define STOCK_NO_VMAS
-
-#endif
-
-/* Locked, or NULL */
-static inline struct folio *stock_lock_folio(struct address_space *mapping, pgoff_t index)
-{
-	struct folio *folio = filemap_lock_folio(mapping, index);
-
-	return STOCK_FOLIO_OR_NULL(folio);
-}
-
-/* With a reference, or NULL */
-static inline struct folio *stock_get_folio(struct address_space *mapping, pgoff_t index)
-{
-	struct folio *folio = filemap_get_folio(mapping, index);
-
-	return STOCK_FOLIO_OR_NULL(folio);
-}
-
 /* 1 with a page that is present at @addr, 0 or an error without */
 static inline long stock_get_user_page(struct mm_struct *mm, unsigned long addr,
 				       struct page **page)
 {
-	return get_user_pages_remote(mm, addr, 1, FOLL_NOFAULT, page STOCK_NO_VMAS, NULL);
+	return get_user_pages_remote(mm, addr, 1, FOLL_NOFAULT, page, NULL, NULL);
+}
+
+#else
+
+#define CDM_CAN_SET_PERF_ATTRS	true
+
+static inline long stock_get_user_page(struct mm_struct *mm, unsigned long addr,
+				       struct page **page)
+{
+	return get_user_pages_remote(mm, addr, 1, FOLL_NOFAULT, page, NULL);
+}
+
+#endif
+
+/* Locked, or NULL, which is what some kernels return themselves */
+static inline struct folio *stock_lock_folio(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_lock_folio(mapping, index);
+
+	return IS_ERR(folio) ? NULL : folio;
+}
+
+/* With a reference, or NULL, likewise */
+static inline struct folio *stock_get_folio(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	return IS_ERR(folio) ? NULL : folio;
 }
 
 #endif /* _DRIVERS_CDM_STOCK_COMPAT_H */

@@ -11,8 +11,8 @@
  *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
  *	struct cdm_test_register; caps=1 unless it is said, where the kernel has capabilities
  *   unregister [SECONDS] | remove | lost	ok
- *   online | offline [SECONDS] | cancel	ok: of the device that it registered, or else allocated
- *	from (alloc NODE 0 0 allocates nothing)
+ *   online | offline [SECONDS] | cancel	ok
+ *	of the device that it registered, or else allocated from (by alloc NODE 0 0: nothing)
  *   map PAGES				ok: of those that were allocated, one by one
  *   unmap				ok
  *   migrate NODE PAGES			ok THERE BACK wrong BYTES
