@@ -16,6 +16,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -33,6 +34,7 @@ static struct miscdevice cdm_test_misc;
 struct cdm_test_file {
 	struct mutex lock; /* serialises the ioctls of one file */
 	struct xarray pages;
+	struct rw_semaphore source_lock; /* @source stays while pages go back to it */
 	struct cdm_device *source;
 	struct cdm_device *registered;
 	struct cdm_ops ops;
@@ -77,6 +79,7 @@ static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max
 	unsigned long index, entry, pages = 0;
 	void *value;
 
+	guard(rwsem_read)(&file->source_lock);
 	xa_for_each(&file->pages, index, value) {
 		if (!max)
 			break;
@@ -96,6 +99,7 @@ static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max
 static void free_all(struct cdm_test_file *file)
 {
 	free_pages_of(file, ULONG_MAX);
+	guard(rwsem_write)(&file->source_lock);
 	if (file->source)
 		cdm_device_put(file->source);
 	file->source = NULL;
@@ -636,6 +640,7 @@ static int cdm_test_open(struct inode *inode, struct file *filp)
 	if (!file)
 		return -ENOMEM;
 	mutex_init(&file->lock);
+	init_rwsem(&file->source_lock);
 	xa_init(&file->pages);
 	filp->private_data = file;
 	return 0;
