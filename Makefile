@@ -7,12 +7,13 @@ KERNEL ?= cdm
 help:
 	@echo 'Coherent device memory (CDM) for Linux'
 	@echo
-	@echo '  make run                  the demonstration, on our kernel and on an unpatched one'
+	@echo '  make run KERNEL=stock     the demonstration, on a kernel of Debian'"'"'s and with our module: 3 minutes'
+	@echo '  make run                  the same on our kernel and on an unpatched one: builds two kernels'
 	@echo '  make test                 KUnit and the selftests, in virtual machines'
 	@echo '  make test-all             and races, many cycles, pressure'
 	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
-	@echo '  make run KERNEL=stock     the same with a kernel of Debian'"'"'s and our module: the quick way in'
-	@echo '  make test KERNEL=stock    the module, on an unmodified kernel of Debian'"'"'s'
+	@echo '  make test KERNEL=stock    the module, on Debian'"'"'s kernel; also stock-6.1-cloud, stock-6.12-generic,'
+	@echo '                            stock-6.1-generic, and stock-debug, with checkers'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'

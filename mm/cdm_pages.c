@@ -82,7 +82,7 @@ EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
 /*
  * Bad pages within a larger folio of a user's that could not be split, since somebody has it
  * pinned: the process keeps the page, and freed in one piece it would be handed out again. So
- * each has a mark in the list, and the folio a reference, until it can be split.
+ * each has a mark in the list, and the folio one reference, until it can be split.
  */
 #define CDM_UNSPLIT XA_MARK_0
 
@@ -92,19 +92,31 @@ EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
 static void cdm_split_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(cdm_splitting, cdm_split_work);
 
+/* Is a page from @pfn on marked so, before @end_pfn? Returns it, or @end_pfn. */
+static unsigned long cdm_next_unsplit(unsigned long pfn, unsigned long end_pfn)
+{
+	return pfn < end_pfn && xa_find(&cdm_bad_pfns, &pfn, end_pfn - 1, CDM_UNSPLIT) ?
+	       pfn : end_pfn;
+}
+
 /* Mark what memory_failure() had to leave in its folio. Under cdm_retire_lock. */
 static void cdm_note_unsplit(unsigned long pfn)
 {
 	struct folio *folio = cdm_get_folio_of(pfn);
+	unsigned long first, end;
 
 	if (!folio)
 		return;
+	first = folio_pfn(folio);
+	end = first + folio_nr_pages(folio);
 	/* A driver's has no mapping, and is taken apart when the driver frees it */
-	if (!folio_test_large(folio) || folio_test_hugetlb(folio) || !READ_ONCE(folio->mapping) ||
-	    xa_get_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT)) {
+	if (!folio_test_large(folio) || folio_test_hugetlb(folio) || !READ_ONCE(folio->mapping)) {
 		folio_put(folio);
 		return;
 	}
+	/* With more references than one, it could never be split */
+	if (cdm_next_unsplit(first, end) < end)
+		folio_put(folio);
 	xa_set_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
 	schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
 }
@@ -116,7 +128,7 @@ static void cdm_fail_page(unsigned long pfn)
 	cdm_note_unsplit(pfn);
 }
 
-/* Has a page that was marked left its folio, or have all others let go of that? */
+/* Has the folio of a page that was marked been split, or have all others let go of it? */
 static bool cdm_try_split(struct page *page)
 {
 	int rc;
@@ -127,17 +139,24 @@ static bool cdm_try_split(struct page *page)
 	return !rc || page_count(page) == 1;
 }
 
-/* Once more from the beginning, as for a page that has just gone bad */
-static void cdm_fail_again(struct page *page)
+/* The folio of @pfn once more, and from the beginning, as if its pages had just gone bad */
+static void cdm_split_again(unsigned long pfn)
 {
-	unsigned long pfn = page_to_pfn(page);
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio = page_folio(page);
+	unsigned long first = folio_pfn(folio), end = first + folio_nr_pages(folio);
 
-	xa_clear_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
-	if (TestClearPageHWPoison(page))
-		num_poisoned_pages_sub(pfn, 1);
+	if (!cdm_try_split(page))
+		return;
+	for (pfn = first; (pfn = cdm_next_unsplit(pfn, end)) < end; pfn++)
+		if (TestClearPageHWPoison(pfn_to_page(pfn)))
+			num_poisoned_pages_sub(pfn, 1);
 	put_page(page);
 	drain_all_pages(page_zone(page));
-	cdm_fail_page(pfn);
+	for (pfn = first; (pfn = cdm_next_unsplit(pfn, end)) < end; pfn++) {
+		xa_clear_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
+		cdm_fail_page(pfn);
+	}
 }
 
 static void cdm_split_work(struct work_struct *work)
@@ -147,8 +166,7 @@ static void cdm_split_work(struct work_struct *work)
 
 	guard(mutex)(&cdm_retire_lock);
 	xa_for_each_marked(&cdm_bad_pfns, pfn, entry, CDM_UNSPLIT)
-		if (cdm_try_split(pfn_to_page(pfn)))
-			cdm_fail_again(pfn_to_page(pfn));
+		cdm_split_again(pfn);
 	if (xa_marked(&cdm_bad_pfns, CDM_UNSPLIT))
 		schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
 }

@@ -7,6 +7,8 @@ CDM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CDM_BUILD=$CDM_TOP/build
 CDM_KVER=${KVER:-6.12}
 export CDM_TOP CDM_BUILD CDM_KVER
+# depmod and others, which are not in everybody's PATH
+PATH+=:/usr/sbin:/sbin
 
 # die MESSAGE: one line on stderr, exit status 1
 die()

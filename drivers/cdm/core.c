@@ -152,8 +152,10 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 	rc = cdm_node_tag(config->nid, config->owner ?: dev_name(parent), config->fallback,
 			  config->caps);
 	if (rc < 0) {
-		if (rc == -ENOSPC)
+		if (rc == -ENOSPC && IS_ENABLED(CONFIG_CDM))
 			dev_err(parent, "cdm: nid: none of the ids of cdm_nodes= is left\n");
+		else if (rc == -ENOSPC)
+			dev_err(parent, "cdm: nid: firmware names none, and only a kernel with CONFIG_CDM reserves ids\n");
 		else
 			dev_err(parent, "cdm: nid %d cannot be tagged (%pe)\n", config->nid,
 				ERR_PTR(rc));

@@ -192,11 +192,14 @@ bool cdm_node_range_addressable(u64 start, u64 size)
 	return start + size > start && start + size - 1 < 1ULL << MAX_PHYSMEM_BITS;
 }
 
-static void remove_ranges(const struct cdm_range *ranges, unsigned int nr)
+/* Take back what was added */
+static int unplug(const struct cdm_range *ranges, unsigned int nr)
 {
-	for (; nr--; ranges++)
-		if (remove_memory(ranges->start, ranges->size))
-			pr_err("memory at %#llx cannot be removed\n", ranges->start);
+	int rc = change_all(ranges, nr, false);
+
+	for (; !rc && nr--; ranges++)
+		rc = remove_memory(ranges->start, ranges->size);
+	return rc;
 }
 
 int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
@@ -218,8 +221,11 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 	if (i == nr)
 		return mgid;
 	stock_set_leaving(nid, true);
-	if (!change_all(ranges, i, false))
-		remove_ranges(ranges, i);
+	if (i && unplug(ranges, i)) {
+		pr_err("node %d: %u ranges could not be taken back (after %pe)\n", nid, i,
+		       ERR_PTR(rc));
+		return -ENOTRECOVERABLE;
+	}
 	stock_set_leaving(nid, false);
 	stock_set_ranges(nid, NULL, 0);
 	memory_group_unregister(mgid);

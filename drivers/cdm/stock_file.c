@@ -457,6 +457,8 @@ struct file *cdm_node_create_file(int nid, u64 size)
 		simple_release_fs(&files_mnt, &files_pins);
 		return ERR_CAST(inode);
 	}
+	/* What can be written, nobody collapses */
+	get_write_access(inode);
 	filp = alloc_file_pseudo(inode, files_mnt, "cdm", O_RDWR, &stock_fops);
 	if (IS_ERR(filp))
 		iput(inode);

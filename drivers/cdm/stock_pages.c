@@ -16,6 +16,8 @@
 #include <linux/mmzone.h>
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
+#include <linux/preempt.h>
+#include <linux/string.h>
 #include <linux/vmstat.h>
 #include <linux/xarray.h>
 
@@ -38,34 +40,76 @@ void stock_pages_exit(void)
  * restricts: the device belongs to the driver, not to the calling task's cpuset. CDM_GFP
  * does not sleep.
  */
+static void leave_cpuset(void)
+{
+	if (!in_hardirq())
+		local_bh_disable();
+}
+
+/* Softirqs wait where the caller has interrupts off: running them would put those on */
+static void enter_cpuset(void)
+{
+	if (in_hardirq())
+		return;
+	if (irqs_disabled())
+		_local_bh_enable();
+	else
+		local_bh_enable();
+}
+
+/*
+ * Is one of the pages bad? Then nobody gets any of them: all are marked, so that their block
+ * can go offline. memory_failure() leaves a page that is on a CPU's list, or in a large folio
+ * that somebody has pinned, where it is, and a block onlined by hand has nothing marked. But
+ * all that is allocated on the node is allocated here.
+ */
+static bool is_withheld(struct page *page, unsigned int order)
+{
+	unsigned long pfn = page_to_pfn(page), i, nr = 1UL << order;
+
+	if (likely(xa_empty(&bad_pfns)) || cdm_node_next_bad(pfn, pfn + nr) == pfn + nr)
+		return false;
+	for (i = 0; i < nr; i++)
+		SetPageHWPoison(page + i);
+	return true;
+}
+
 struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
 {
 	struct page *page;
 
-	local_bh_disable();
-	page = __alloc_pages(gfp, order, nid, nodes);
-	local_bh_enable();
+	leave_cpuset();
+	do {
+		page = __alloc_pages(gfp, order, nid, nodes);
+	} while (page && is_withheld(page, order));
+	enter_cpuset();
 	return page;
 }
 
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes, unsigned long nr,
 					struct page **pages)
 {
-	unsigned long got;
+	unsigned long got, i, good = 0;
 
-	local_bh_disable();
+	leave_cpuset();
 	got = __alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages);
-	local_bh_enable();
-	return got;
+	enter_cpuset();
+	for (i = 0; i < got; i++)
+		if (!is_withheld(pages[i], 0))
+			pages[good++] = pages[i];
+	memset_p((void **)pages + good, NULL, got - good);
+	return good;
 }
 
 struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
 {
 	struct folio *folio;
 
-	local_bh_disable();
-	folio = __folio_alloc(gfp, order, nid, nodes);
-	local_bh_enable();
+	leave_cpuset();
+	do {
+		folio = __folio_alloc(gfp, order, nid, nodes);
+	} while (folio && is_withheld(&folio->page, order));
+	enter_cpuset();
 	return folio;
 }
 
@@ -261,15 +305,21 @@ bool cdm_node_free_around_bad(struct page *page, unsigned int order)
 	return false;
 }
 
+static long cannot_migrate(void)
+{
+	pr_warn_ratelimited("migration by request needs a kernel with CONFIG_CDM\n");
+	return -EOPNOTSUPP;
+}
+
 long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
 {
-	return -EOPNOTSUPP;
+	return cannot_migrate();
 }
 
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
 {
-	return -EOPNOTSUPP;
+	return cannot_migrate();
 }
 
 /* A look at the page with a reference, which is not kept */

@@ -167,20 +167,22 @@ pinned_huge_page()
 	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
-	# its fourth page
+	# its fourth page, and the next one
 	n=$((((${addr#pinned } - start) / page & ~511) + 3))
 	expect retire "$(tell "retire $(address $n)")" ok || rc=1
 	expect again "$(tell "retire $(address $n)")" ok || rc=1
-	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address $n)" || rc=1
+	expect neighbour "$(tell "retire $(address $((n + 1)))")" ok || rc=1
+	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address $n)"$'\n'"$(address $((n + 1)))" ||
+		rc=1
 	use_tool "${hold[@]}"
 	[[ $(tell go) =~ ^kept\ 8192\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	use_tool "${device[@]}"
 	sleep 4
-	listed $n || rc=1
+	listed $n $((n + 1)) || rc=1
 	expect offline "$(write offline "$cdm/state")" ok || rc=1
 	expect online "$(write online_movable "$cdm/state")" ok || rc=1
-	listed $n && return $rc
+	listed $n $((n + 1)) && return $rc
 }
 test_within_a_pinned_huge_page() { with_device "" pinned_huge_page; }
 
