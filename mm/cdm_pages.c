@@ -171,15 +171,6 @@ static void cdm_split_work(struct work_struct *work)
 		schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
 }
 
-/* The block may have gone offline at that moment: then the list alone remembers the page */
-static void cdm_forget_offline_mark(unsigned long pfn)
-{
-	get_online_mems();
-	if (!pfn_to_online_page(pfn) && TestClearPageHWPoison(pfn_to_page(pfn)))
-		num_poisoned_pages_sub(pfn, 1);
-	put_online_mems();
-}
-
 /**
  * cdm_node_retire_page() - never hand out a page again
  * @pfn: a page of memory that was added to a CDM node, online or not
@@ -211,7 +202,6 @@ int cdm_node_retire_page(unsigned long pfn)
 	synchronize_rcu();
 	drain_all_pages(page_zone(page));
 	cdm_fail_page(pfn);
-	cdm_forget_offline_mark(pfn);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);
