@@ -7,7 +7,6 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 [ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
 cycles=${CDM_CYCLES:-200}
-kmemleak=/sys/kernel/debug/kmemleak
 export CDM_PLUG_MIB=256
 
 cycle()
@@ -25,37 +24,6 @@ footprint()
 	grep nr_memmap_pages /proc/vmstat
 }
 
-slab_kib()
-{
-	local _
-
-	# the first time takes note that nobody has used them since; RCU frees some of it later
-	for _ in 1 2 3; do
-		echo 2 >/proc/sys/vm/drop_caches
-		sleep 1
-	done
-	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack)/ { n += $2 } END { print n }' \
-		/proc/meminfo
-}
-
-# nothing_leaked BEFORE CYCLES: slab_kib was BEFORE. Where kmemleak and page_owner take notes
-# of their own, and with them memory, kmemleak is asked instead.
-nothing_leaked()
-{
-	local grown
-
-	if [ -e $kmemleak ]; then
-		# what is younger than 5 seconds is not looked at
-		sleep 6
-		echo scan >$kmemleak
-		expect kmemleak "$(cat $kmemleak)" ""
-		return
-	fi
-	grown=$(($(slab_kib) - $1))
-	# a block's device, group and memmap would be tens of KiB a cycle
-	[ $grown -lt $(($2 * 4)) ] || fail "the kernel's memory grew by $grown KiB"
-}
-
 test_cycles_leave_nothing()
 {
 	local before slab i
@@ -64,12 +32,13 @@ test_cycles_leave_nothing()
 	cycle && cycle || fail "the first cycles failed" || return
 	before=$(footprint)
 	slab=$(slab_kib)
-	[ ! -e $kmemleak ] || { echo scan && echo clear; } >$kmemleak
+	forget_leaks
 	for i in $(seq "$cycles"); do
 		cycle || fail "cycle $i failed" || return
 	done
 	expect footprint "$(footprint)" "$before" || return
-	nothing_leaked "$slab" "$cycles"
+	# a block's device, group and memmap would be tens of KiB a cycle
+	nothing_leaked "$slab" $((cycles * 4))
 }
 
 run_tests cycles_leave_nothing

@@ -72,6 +72,45 @@ with_child_cpuset()
 	return $rc
 }
 
+# slab_kib: what the kernel has of memory for itself
+slab_kib()
+{
+	local _
+
+	# the first time takes note that nobody has used them since; RCU frees some of it later
+	for _ in 1 2 3; do
+		echo 2 >/proc/sys/vm/drop_caches
+		sleep 1
+	done
+	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack)/ { n += $2 } END { print n }' \
+		/proc/meminfo
+}
+
+kmemleak=/sys/kernel/debug/kmemleak
+
+# forget_leaks: what may look like one now is not to be told later
+forget_leaks()
+{
+	[ ! -e $kmemleak ] || { echo scan && echo clear; } >$kmemleak
+}
+
+# nothing_leaked BEFORE KIB: slab_kib was BEFORE, and may be KIB more now. Where kmemleak and
+# page_owner take notes of their own, and with them memory, kmemleak is asked instead.
+nothing_leaked()
+{
+	local grown
+
+	if [ -e $kmemleak ]; then
+		# what is younger than 5 seconds is not looked at
+		sleep 6
+		echo scan >$kmemleak
+		expect kmemleak "$(cat $kmemleak)" ""
+		return
+	fi
+	grown=$(($(slab_kib) - $1))
+	[ $grown -lt "$2" ] || fail "the kernel's memory grew by $grown KiB"
+}
+
 # What fails by fault injection; a test asks whether it is there
 fail_function=/sys/kernel/debug/fail_function
 
