@@ -17,6 +17,7 @@ static const struct cdm_ops no_ops;
 
 /* What the driver does, until leave(); nothing when there is no driver any more */
 static const struct cdm_ops *enter(const struct cdm_device *cdm, int *idx)
+	__acquires(&cdm_driver_srcu)
 {
 	*idx = srcu_read_lock(&cdm_driver_srcu);
 	/* Pairs with WRITE_ONCE() in cdm_ops_end() */
@@ -24,6 +25,7 @@ static const struct cdm_ops *enter(const struct cdm_device *cdm, int *idx)
 }
 
 static void leave(int idx)
+	__releases(&cdm_driver_srcu)
 {
 	srcu_read_unlock(&cdm_driver_srcu, idx);
 }
