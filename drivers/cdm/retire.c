@@ -22,7 +22,8 @@
  *
  * Context: Process context. Sleeps.
  * Return: 0; -EINVAL for an address outside of the device; -ENODEV when the device has
- * gone; -ENOMEM with nothing done.
+ * gone; -ENOMEM, and -EOPNOTSUPP where the kernel has no CONFIG_MEMORY_FAILURE, with nothing
+ * done.
  */
 int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 {

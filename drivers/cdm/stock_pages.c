@@ -259,8 +259,14 @@ unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pa
 
 int cdm_node_retire_page(unsigned long pfn)
 {
-	int rc = xa_err(xa_store(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
+	int rc;
 
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE)) {
+		pr_warn_ratelimited("page %#llx: a bad page needs a kernel with CONFIG_MEMORY_FAILURE\n",
+				    PFN_PHYS(pfn));
+		return -EOPNOTSUPP;
+	}
+	rc = xa_err(xa_store(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
 	if (rc)
 		return rc;
 	guard(mutex)(&stock_pages_lock);
