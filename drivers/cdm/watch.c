@@ -52,13 +52,19 @@ static void end_offlining(struct cdm_device *cdm)
 	cancel_delayed_work(&cdm->deadline);
 }
 
+/* Is another tool at a block, and not the core's own thread? Under the lock of cdm->wait. */
+static bool is_other_offlining(const struct cdm_device *cdm)
+{
+	return cdm->offliner && cdm->offliner != cdm->worker;
+}
+
 /*
  * Have another tool that is offlining a block give up. The core's own thread gets a signal
  * instead, which it can get rid of. Under the lock of cdm->wait.
  */
 void cdm_interrupt_offliner(struct cdm_device *cdm)
 {
-	if (cdm->offliner && cdm->offliner != cdm->worker)
+	if (is_other_offlining(cdm))
 		cdm_node_interrupt(cdm->offliner);
 }
 
@@ -78,8 +84,7 @@ void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds)
 	if (!seconds)
 		return;
 	spin_lock_irq(&cdm->wait.lock);
-	if (cdm->offliner && cdm->offliner != cdm->worker &&
-	    time_after(cdm->give_up, jiffies + timeout)) {
+	if (is_other_offlining(cdm) && time_after(cdm->give_up, jiffies + timeout)) {
 		cdm->give_up = jiffies + timeout;
 		mod_delayed_work(system_wq, &cdm->deadline, timeout);
 	}
@@ -94,8 +99,7 @@ static void deadline_work(struct work_struct *work)
 
 	spin_lock_irq(&cdm->wait.lock);
 	/* Not the next one, which has only just begun */
-	late = cdm->offliner && cdm->offliner != cdm->worker &&
-	       time_after_eq(jiffies, cdm->give_up);
+	late = is_other_offlining(cdm) && time_after_eq(jiffies, cdm->give_up);
 	if (late)
 		cdm_interrupt_offliner(cdm);
 	spin_unlock_irq(&cdm->wait.lock);
