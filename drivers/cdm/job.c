@@ -41,12 +41,18 @@ static int job_thread(void *data)
 	return 0;
 }
 
+static noinline struct task_struct *new_thread(struct cdm_job *job)
+{
+	return kthread_create(job_thread, job, "%s", dev_name(&job->cdm->dev));
+}
+ALLOW_ERROR_INJECTION(new_thread, ERRNO);
+
 /* In a workqueue's thread: kthread_create() gives up when the calling task is killed */
 static void create_thread(struct work_struct *creation)
 {
 	struct cdm_job *job = container_of(creation, struct cdm_job, creation);
 
-	job->task = kthread_create(job_thread, job, "%s", dev_name(&job->cdm->dev));
+	job->task = new_thread(job);
 	if (!IS_ERR(job->task))
 		get_task_struct(job->task);
 }

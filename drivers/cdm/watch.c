@@ -151,8 +151,8 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 
 	switch (action) {
 	case MEM_GOING_ONLINE:
-		/* Nobody's any more, or not even there */
-		if (cdm->abandoned || READ_ONCE(cdm->gone))
+		/* Nobody's any more, or not even there: only what the core has begun it undoes */
+		if (cdm->abandoned || (READ_ONCE(cdm->gone) && !is_worker(cdm)))
 			return notifier_from_errno(-EPERM);
 		break;
 	case MEM_GOING_OFFLINE:

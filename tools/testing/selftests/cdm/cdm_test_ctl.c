@@ -18,6 +18,9 @@
  *   migrate NODE PAGES			ok THERE BACK wrong BYTES
  *   counts				ok evict CALLS scrub PAGES copy PAGES
  *   back				ok PAGES wrong N ERRNO|all
+ *   write FILE TEXT			ok: opened, and TEXT written with one write()
+ *   nth N				and the N-th allocation in the kernel that the next
+ *	command makes there fails; its answer ends with "injected" if there was one
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -28,10 +31,75 @@
 
 static int fd;
 
+/* Which allocation is to fail, and whether it came to that */
+static unsigned int nth;
+static bool injected;
+
 static void answer(int rc)
 {
 	if (rc)
-		printf("error %s\n", strerrorname_np(errno));
+		printf("error %s%s\n", strerrorname_np(errno), injected ? " injected" : "");
+	else
+		printf("ok%s\n", injected ? " injected" : "");
+}
+
+/* Say it just before the call and ask just after it: any other one would count, too */
+static void arm(int faults)
+{
+	if (faults >= 0 && dprintf(faults, "%u", nth) < 0)
+		perror("fail-nth");
+}
+
+static void disarm(int faults)
+{
+	char left[16] = "";
+	int error = errno;
+
+	if (faults < 0)
+		return;
+	if (pread(faults, left, sizeof(left) - 1, 0) > 0)
+		injected = nth && !atoi(left);
+	pwrite(faults, "0", 1, 0);
+	close(faults);
+	nth = 0;
+	errno = error;
+}
+
+static int open_faults(void)
+{
+	injected = false;
+	return nth ? open("/proc/thread-self/fail-nth", O_RDWR) : -1;
+}
+
+static int call(unsigned long cmd, unsigned long arg)
+{
+	int faults = open_faults(), rc;
+
+	arm(faults);
+	rc = ioctl(fd, cmd, arg);
+	disarm(faults);
+	return rc;
+}
+
+static void do_write(char *args)
+{
+	const char *path = strtok(args, "\n "), *text = strtok(NULL, "\n ");
+	int faults, file;
+	ssize_t written = -1;
+
+	if (!text) {
+		puts("error: write FILE TEXT");
+		return;
+	}
+	faults = open_faults();
+	arm(faults);
+	file = open(path, O_WRONLY);
+	if (file >= 0)
+		written = write(file, text, strlen(text));
+	disarm(faults);
+	answer(written < 0 ? -1 : 0);
+	if (file >= 0)
+		close(file);
 }
 
 /* A field of a request that may be set by KEY=NUMBER */
@@ -130,12 +198,13 @@ static void do_alloc(char *args)
 	req.count = numbers[2];
 	if (!read_options(alloc_options, &req))
 		return;
-	if (ioctl(fd, CDM_TEST_ALLOC, &req))
+	if (call(CDM_TEST_ALLOC, (uintptr_t)&req))
 		answer(-1);
 	else
-		printf("ok %" PRIu64 " %" PRIu64 "%s%s\n", (uint64_t)req.on_node,
+		printf("ok %" PRIu64 " %" PRIu64 "%s%s%s\n", (uint64_t)req.on_node,
 		       (uint64_t)req.elsewhere, req.bad ? " and bad ones" : "",
-		       req.flags & 1 && req.not_zero ? " not cleared" : "");
+		       req.flags & 1 && req.not_zero ? " not cleared" : "",
+		       injected ? " injected" : "");
 }
 
 static void do_register(char *args)
@@ -153,17 +222,17 @@ static void do_register(char *args)
 	if (!read_options(register_options, &req))
 		return;
 	snprintf(req.parent, sizeof(req.parent), "%s", getenv("CDM_TEST_PARENT") ?: "");
-	if (ioctl(fd, CDM_TEST_REGISTER, &req))
+	if (call(CDM_TEST_REGISTER, (uintptr_t)&req))
 		answer(-1);
 	else
-		printf("ok %d\n", req.nid);
+		printf("ok %d%s\n", req.nid, injected ? " injected" : "");
 }
 
 static void do_counts(void)
 {
 	struct cdm_test_counts counts;
 
-	if (ioctl(fd, CDM_TEST_COUNTS, &counts))
+	if (call(CDM_TEST_COUNTS, (uintptr_t)&counts))
 		answer(-1);
 	else
 		printf("ok evict %" PRIu64 " scrub %" PRIu64 " copy %" PRIu64 "\n",
@@ -175,7 +244,7 @@ static void do_back(void)
 {
 	struct cdm_test_back back;
 
-	if (ioctl(fd, CDM_TEST_BACK, &back))
+	if (call(CDM_TEST_BACK, (uintptr_t)&back))
 		answer(-1);
 	else
 		printf("ok %" PRIu64 " wrong %" PRIu64 " %s\n", (uint64_t)back.back,
@@ -186,10 +255,7 @@ static void do_retire(const char *args)
 {
 	uint64_t addr = strtoull(args, NULL, 0);
 
-	if (ioctl(fd, CDM_TEST_RETIRE, &addr))
-		answer(-1);
-	else
-		puts("ok");
+	answer(call(CDM_TEST_RETIRE, (uintptr_t)&addr));
 }
 
 /* One mapping at a time */
@@ -227,7 +293,7 @@ static long long migrate(char *p, long nr, int nid)
 		.status = (uintptr_t)status,
 	};
 
-	return ioctl(fd, CDM_TEST_MIGRATE, &req) ? -errno : req.moved;
+	return call(CDM_TEST_MIGRATE, (uintptr_t)&req) ? -errno : req.moved;
 }
 
 /* A few small pages to the device and back */
@@ -236,6 +302,7 @@ static void do_migrate(char *args)
 	long page_size = sysconf(_SC_PAGESIZE);
 	long long numbers[2], there, back;
 	size_t size, i, wrong = 0;
+	bool there_injected;
 	char *p;
 
 	if (!read_numbers(args, numbers, 2) || numbers[1] < 1 || numbers[1] > 64) {
@@ -252,19 +319,17 @@ static void do_migrate(char *args)
 	for (i = 0; i < size; i++)
 		p[i] = i % 251;
 	there = migrate(p, numbers[1], numbers[0]);
+	there_injected = injected;
 	back = migrate(p, numbers[1], -1);
 	for (i = 0; i < size; i++)
 		wrong += p[i] != (char)(i % 251);
-	printf("ok %lld %lld wrong %zu\n", there, back, wrong);
+	printf("ok %lld %lld wrong %zu%s\n", there, back, wrong, there_injected ? " injected" : "");
 	munmap(p, size);
 }
 
 static void do_simple(unsigned long cmd, unsigned long arg)
 {
-	if (ioctl(fd, cmd, arg))
-		answer(-1);
-	else
-		puts("ok");
+	answer(call(cmd, arg));
 }
 
 int main(void)
@@ -308,6 +373,10 @@ int main(void)
 			do_map(atol(line + 4));
 		else if (!strcmp(line, "unmap\n"))
 			do_map(0);
+		else if (!strncmp(line, "write ", 6))
+			do_write(line + 6);
+		else if (!strncmp(line, "nth ", 4))
+			nth = atoi(line + 4);
 		else
 			printf("unknown command %s", line);
 	}

@@ -49,7 +49,8 @@ registration()
 test_no_node_id() { registration -1 "" cdm_node_tag 28 ENOSPC; }
 test_no_lists() { registration $nid "" cdm_alloc_explicit_zonelists 12 ENOMEM; }
 test_no_tag() { registration $nid "" cdm_node_tag 16 EBUSY; }
-test_no_thread() { registration $nid "" cdm_run_job 12 ENOMEM; }
+test_no_job() { registration $nid "" cdm_run_job 12 ENOMEM; }
+test_no_thread() { registration $nid "" new_thread 12 ENOMEM; }
 test_bad_page_not_recorded()
 {
 	registration $nid "bad_page=$((start + 4096))" cdm_node_retire_page 12 ENOMEM
@@ -84,7 +85,9 @@ states()
 	change offline cdm_node_offline_memory 12 ENOMEM online "bound 2048" &&
 		change online_movable cdm_node_online_memory 12 ENOMEM added none &&
 		change offline cdm_run_job 12 ENOMEM online "bound 2048" &&
-		change online_movable cdm_run_job 12 ENOMEM added none
+		change online_movable cdm_run_job 12 ENOMEM added none &&
+		change offline new_thread 12 ENOMEM online "bound 2048" &&
+		change online_movable new_thread 12 ENOMEM added none
 }
 unregister()
 {
@@ -161,6 +164,6 @@ test_no_untagging()
 	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
 }
 
-run_tests no_node_id no_lists no_tag no_thread bad_page_not_recorded memory_not_added \
+run_tests no_node_id no_lists no_tag no_job no_thread bad_page_not_recorded memory_not_added \
 	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes unregistration retirement \
 	open_of_the_file migration remove_tries_again no_untagging

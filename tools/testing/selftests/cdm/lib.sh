@@ -123,3 +123,43 @@ add_fault()
 	printf '%#x' "-$2" >"$fail_function/$1/retval"
 }
 
+# can_fail_nth: does the kernel let a task's n-th allocation fail? Then arm every kind of it.
+can_fail_nth()
+{
+	local kind
+
+	[ -e /proc/self/fail-nth ] || return
+	for kind in failslab fail_page_alloc; do
+		echo N >/sys/kernel/debug/$kind/ignore-gfp-wait
+		echo 0 >/sys/kernel/debug/$kind/verbose
+	done
+	echo N >/sys/kernel/debug/fail_page_alloc/ignore-gfp-highmem
+	echo 0 >/sys/kernel/debug/fail_page_alloc/min-order
+}
+
+# each_allocation COMMAND UNDO STATE [ERRNO...]: tell COMMAND to cdm_test_ctl with the first
+# allocation that it makes in the kernel failing, then with the second, until there are no
+# more. It either does without, and is undone by UNDO, or says ENOMEM or an ERRNO; and each
+# time what STATE prints is as before. %d in COMMAND is a number that is another each time.
+each_allocation()
+{
+	local command=$1 undo=$2 state=$3 before answer n
+	shift 3
+
+	before=$($state)
+	for ((n = 1; ; n++)); do
+		echo "nth $n" >&"$tool_in"
+		# shellcheck disable=SC2059	# COMMAND is a format
+		answer=$(tell "$(printf "$command" $n)")
+		if [[ $answer == ok* ]]; then
+			$undo || fail "$undo after $command, without allocation $n" || return
+		elif [[ " ENOMEM $* " != *" $(cut -d' ' -f2 <<<"$answer") "* ]]; then
+			fail "$command without allocation $n: $answer" || return
+		fi
+		expect "state after $command without allocation $n" "$($state)" "$before" || return
+		[[ $answer == *injected ]] || break
+	done
+	[[ $answer == ok* ]] || fail "$command in the end: $answer" || return
+	[ $n -gt 1 ] || fail "$command makes no allocation" || return
+	echo "# $command: each of $((n - 1)) allocations failed"
+}
