@@ -297,7 +297,8 @@ int cdm_device_cancel(struct cdm_device *cdm)
 	bool at_work;
 
 	spin_lock_irqsave(&cdm->wait.lock, flags);
-	at_work = cdm->transition;
+	/* What has left, or was lost, stays in its last transition: nothing is allocated of it */
+	at_work = cdm->transition && !READ_ONCE(cdm->removed) && !cdm->gone;
 	if (at_work) {
 		WRITE_ONCE(cdm->cancelled, true);
 		wake_up_all_locked(&cdm->wait);

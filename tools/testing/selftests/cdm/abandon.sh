@@ -107,4 +107,32 @@ test_registration_is_stuck()
 	return $rc
 }
 
-run_tests remove_gives_up remove_gives_up_a_pinned_page registration_is_stuck
+# All of it is there but for its folder in sysfs, and then it does not go
+test_registered_device_is_stuck()
+{
+	local pci start block node rc=0
+
+	[ -d $fail_function ] || return "$KSFT_SKIP"
+	pci=$(cat /sys/bus/pci/slots/2/address).0
+	export CDM_TEST_PARENT=$pci
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	add_fault publish 12
+	add_fault cdm_node_remove_memory 16
+	echo 2 >$fail_function/times
+	dmesg -C
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $((start + 4 * block)) $block -1")" "error ENOMEM" || rc=1
+	expect "calls still to fail" "$(cat $fail_function/times)" 0 || rc=1
+	echo >$fail_function/inject
+	stop_tool || rc=1
+	node=$(dmesg | sed -n 's/.*node \([0-9]*\) keeps its memory blocks until reboot/\1/p')
+	[ -n "$node" ] || fail "not in the log" || return
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 4 || rc=1
+	expect "blocks" "$(blocks_of "$node" | wc -l)" 1 || rc=1
+	expect "online" "$(write online_movable "$(blocks_of "$node")/state")" EPERM || rc=1
+	expect "state of the block" "$(cat "$(blocks_of "$node")/state")" offline && return $rc
+}
+
+run_tests remove_gives_up remove_gives_up_a_pinned_page registration_is_stuck \
+	registered_device_is_stuck

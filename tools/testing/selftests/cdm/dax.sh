@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A dax device becomes a CDM node and a dax device again. Needs two of them of 512 MiB, each
-# on a node that holds nothing else, and one that firmware names no node for.
+# on a node that holds nothing else, one that firmware names no node for,
+# and cdm_nodes=1.
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -219,13 +220,6 @@ beside_the_other()
 }
 test_two_devices() { with_node beside_the_other; }
 
-slab_kib()
-{
-	echo 2 >/proc/sys/vm/drop_caches
-	awk '/^(Slab|VmallocUsed|Percpu|PageTables|KernelStack)/ { n += $2 } END { print n }' \
-		/proc/meminfo
-}
-
 # A leak of a block's device, group and memmap would be tens of KiB a cycle, each time; what
 # other parts of the kernel set up and keep comes once.
 test_cycles_leave_nothing()
@@ -260,6 +254,39 @@ refused()
 test_no_node_is_refused()
 {
 	refused "$nodeless" EINVAL "target_node: firmware names no node" && free "$nodeless"
+}
+
+# Another driver has some of the second device's memory, on a node of its own
+test_memory_of_another_is_refused()
+{
+	local rc=0
+
+	[ -e /dev/cdm_test ] || return "$KSFT_SKIP"
+	start_tool "$here/cdm_test_ctl"
+	[[ $(tell "register $second_start $block -1") =~ ^ok\ [0-9]+$ ]] ||
+		fail "does not register" || rc=1
+	refused "$second" EBUSY "$(printf '%#x-%#x is in use' $second_start \
+		$((second_start + size - 1)))" || rc=1
+	stop_tool || rc=1
+	free "$second" && return $rc
+}
+
+state_of_first()
+{
+	cat /proc/iomem $nodes/has_cdm
+	ls /sys/class/cdm "$bus/devices/$first"
+}
+unbind_first() { expect unbind "$(unbind "$first")" ok; }
+test_each_allocation_of_bind_fails()
+{
+	local rc=0
+
+	{ can_fail_nth && [ -e /dev/cdm_test ]; } || return "$KSFT_SKIP"
+	forget_leaks
+	start_tool "$here/cdm_test_ctl"
+	each_allocation "write $cdm/bind $first" unbind_first state_of_first || rc=1
+	stop_tool || rc=1
+	free "$first" && nothing_leaked 0 0 && return $rc
 }
 
 # with_parts MIB MIB COMMAND...: with the second device cut into two
@@ -345,4 +372,5 @@ test_daxctl()
 
 run_tests nothing_binds_by_itself bind_makes_a_cdm_node isolated unbind_gives_it_back \
 	bound_pages_survive new_id two_devices cycles_leave_nothing no_node_is_refused \
+	memory_of_another_is_refused each_allocation_of_bind_fails \
 	one_device_a_node less_than_a_block_is_refused two_ranges daxctl

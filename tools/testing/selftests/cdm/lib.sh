@@ -128,7 +128,7 @@ can_fail_nth()
 {
 	local kind
 
-	[ -e /proc/self/fail-nth ] || return
+	[ -d /sys/kernel/debug/failslab ] && [ -d /sys/kernel/debug/fail_page_alloc ] || return
 	for kind in failslab fail_page_alloc; do
 		echo N >/sys/kernel/debug/$kind/ignore-gfp-wait
 		echo 0 >/sys/kernel/debug/$kind/verbose

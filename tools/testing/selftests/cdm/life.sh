@@ -294,6 +294,27 @@ driver_cancels()
 driver_cancels_a_drain() { pinned driver_cancels; }
 test_driver_cancels_a_drain() { with_device "" driver_cancels_a_drain; }
 
+# A driver that still has a reference to a device that has gone is told so by each call
+gone_for_all_calls()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other ask rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	expect reference "$(tell "alloc $nid 0 0")" "ok 0 0" || rc=1
+	use_tool "${device[@]}"
+	expect unregister "$(tell "unregister 5")" ok || rc=1
+	use_tool "${other[@]}"
+	for ask in "online|ENODEV" "offline|ENODEV" "retire $start|ENODEV" "cancel|ENOENT" \
+		"retire 0|EINVAL" "alloc $nid 0 1|ENOMEM" "alloc $nid 0 1 flags=8|ENOMEM"; do
+		expect "${ask%|*}" "$(tell "${ask%|*}")" "error ${ask#*|}" || rc=1
+	done
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_gone_for_all_calls() { with_device "spill_max=4096" gone_for_all_calls; }
+
 # An open file is of the device that it was opened for, not of the next one on the node
 file_of_another()
 {
@@ -503,7 +524,7 @@ test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
 	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
 	uevents deadline_of_the_caller deadline_of_other_tools removal_is_not_kept_by_a_tool removal_is_not_kept_by_a_drain \
-	cancel_a_drain cancel_onlining driver_cancels_a_drain file_of_the_device_before \
+	cancel_a_drain cancel_onlining driver_cancels_a_drain gone_for_all_calls file_of_the_device_before \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
 	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
 	surprise_removal driver_maps_what_is_lost lost_ends_every_drain \

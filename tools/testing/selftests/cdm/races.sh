@@ -8,6 +8,9 @@
 . "$(dirname "$0")/lib.sh"
 
 [ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
+# a device in a slot is one that can be pulled out, too
+[ ! -e /sys/bus/pci/slots/1 ] || grep -q 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add ||
+	skip_all "no device"
 nid=$(device_nodes | head -n 1)
 [ -n "$nid" ] || skip_all "no CDM node"
 pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
@@ -42,6 +45,13 @@ driver()
 	echo 1 >/sys/bus/pci/rescan
 	sleep 1
 } 2>/dev/null
+
+# Its address and its node are the same when it is back
+pulled()
+{
+	sleep 5
+	"$CDM_PLUG" yank && "$CDM_PLUG" add || { echo "vm-plug: status $?" && dmesg | tail -n 40; } >>/tmp/cdm_race_lost
+}
 
 cancel()
 {
@@ -79,28 +89,51 @@ allocations()
 	printf 'alloc %d 0 500\nalloc %d 4 20\nfree\n' "$nid" "$nid" | "$here/cdm_test_ctl" >/dev/null
 }
 
-# 1: the node is not there to bind to; 135: SIGBUS, of a page that has gone bad
-policies()
+# held [pin]. 1: the node is not there to bind to; 135: SIGBUS, of a page that has gone bad or
+# with the device. Until the kernel knows that a device was pulled out, anything may be read.
+held()
 {
-	local rc=0
+	local said=/tmp/cdm_race_hold$* rc=0
 
-	"$here/hold" "$nid" 8 </dev/null >/tmp/cdm_race_hold 2>&1 || rc=$?
-	if { [ $rc -gt 1 ] && [ $rc != 135 ]; } || grep -q 'wrong [1-9]' /tmp/cdm_race_hold; then
-		echo "status $rc: $(cat /tmp/cdm_race_hold)" >>/tmp/cdm_race_lost
+	"$here/hold" "$nid" 8 "$@" </dev/null >"$said" 2>&1 || rc=$?
+	if { [ $rc -gt 1 ] && [ $rc != 135 ]; } ||
+		{ [ $comes_and_goes = driver ] && grep -q 'wrong [1-9]' "$said"; }; then
+		echo "status $rc: $(cat "$said")" >>/tmp/cdm_race_lost
 	fi
 }
+policies() { held; }
+pins() { held pin; }
+
+# Whose number is another each time that the device comes back
+files()
+{
+	local file
+
+	file=/dev/$(basename "$(cdm_of "$nid")")
+	[ ! -c "$file" ] || head -c 4M /dev/zero >"$file"
+	sleep 0.1
+} 2>/dev/null
+
+# All that can be read of it
+readers()
+{
+	find /sys/class/cdm/*/ -type f -exec cat {} + >/dev/null
+	cat $zonelists /proc/buddyinfo "$nodes/node$nid/meminfo" >/dev/null
+	numactl -H >/dev/null
+} 2>/dev/null
 
 test_everybody_at_once()
 {
-	local job
+	local job comes_and_goes=driver
 
+	[ ! -e /sys/bus/pci/slots/1 ] || comes_and_goes=pulled
 	rm -f /tmp/cdm_race_lost
-	for job in whole_device single_blocks driver cancel allocations policies migration \
-		bad_pages; do
+	for job in whole_device single_blocks $comes_and_goes cancel allocations policies pins \
+		files readers migration bad_pages; do
 		again $end $job &
 	done
 	wait
-	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 3 /tmp/cdm_race_lost)"
+	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 60 /tmp/cdm_race_lost)"
 }
 
 test_as_good_as_new()
