@@ -6,6 +6,7 @@
  * when it is allocated, for whoever must not see what it holds.
  */
 #include <linux/cdm.h>
+#include <linux/error-injection.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -47,7 +48,8 @@ void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages
  * Context: Process context, may sleep.
  * Return: 0; -EHWPOISON when the CPU met an error in the memory.
  */
-int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from, unsigned long nr_pages)
+noinline int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
+		      unsigned long nr_pages)
 {
 	if (!cdm_ops_copy(cdm, to, from, nr_pages))
 		return 0;
@@ -58,3 +60,4 @@ int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from, unsigne
 	}
 	return 0;
 }
+ALLOW_ERROR_INJECTION(cdm_copy, ERRNO);

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/irqflags.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -62,11 +63,34 @@ static bool is_drivers(enum cdm_test_how how)
 	return how == CDM_TEST_DRIVER || how >= CDM_TEST_BULK;
 }
 
+static struct page *alloc_with_irqs_off(struct cdm_device *cdm, unsigned int order,
+					unsigned int alloc_flags)
+{
+	unsigned long flags;
+	struct page *page;
+
+	local_irq_save(flags);
+	page = cdm_alloc_pages(cdm, order, alloc_flags | CDM_ALLOC_ATOMIC);
+	local_irq_restore(flags);
+	return page;
+}
+
+static void free_with_irqs_off(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	cdm_free_pages(cdm, page, order);
+	local_irq_restore(flags);
+}
+
 static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		      unsigned int order)
 {
 	if (how == CDM_TEST_CONTIG)
 		cdm_free_contig(file->source, page, 1UL << order);
+	else if (how == CDM_TEST_IRQS_OFF)
+		free_with_irqs_off(file->source, page, order);
 	else if (is_drivers(how))
 		cdm_free_pages(file->source, page, order);
 	else
@@ -129,6 +153,8 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 		return folio ? folio_page(folio, 0) : NULL;
 	case CDM_TEST_CONTIG:
 		return cdm_alloc_contig(cdm, 1UL << req->order, req->flags);
+	case CDM_TEST_IRQS_OFF:
+		return alloc_with_irqs_off(cdm, req->order, req->flags);
 	case CDM_TEST_HINT:
 		return alloc_pages_node(req->nid, gfp, req->order);
 	case CDM_TEST_THISNODE:
@@ -291,7 +317,8 @@ static long do_back(struct cdm_test_file *file, struct cdm_test_back *answer)
 		page = pfn_to_page(FIELD_GET(ENTRY_PFN, entry));
 		how = FIELD_GET(ENTRY_HOW, entry);
 		order = FIELD_GET(ENTRY_ORDER, entry);
-		if (!is_drivers(how) || !cdm_page_is_spilled(file->source, page) ||
+		if (!is_drivers(how) ||
+		    !(answer->all || cdm_page_is_spilled(file->source, page)) ||
 		    !xa_erase(&file->pages, index))
 			continue;
 		page = back_one(file, page, order, answer);
@@ -522,7 +549,8 @@ static long do_locate(struct cdm_test_locate *req)
 {
 	struct cdm_device *cdm;
 
-	req->nid = cdm_locate(current->mm, req->addr, &req->phys);
+	if (req->addr)
+		req->nid = cdm_locate(current->mm, req->addr, &req->phys);
 	req->device_nid = -1;
 	if (req->nid < 0)
 		return req->nid;

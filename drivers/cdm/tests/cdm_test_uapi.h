@@ -17,7 +17,8 @@ enum cdm_test_how {
 	CDM_TEST_BULK,		/* cdm_alloc_pages_bulk(), all of them; order 0 */
 	CDM_TEST_LIST,		/* cdm_alloc_pages_list(), likewise */
 	CDM_TEST_CONTIG,	/* cdm_alloc_contig() */
-	CDM_TEST_LAST_HOW = CDM_TEST_CONTIG,
+	CDM_TEST_IRQS_OFF,	/* cdm_alloc_pages() and cdm_free_pages() with interrupts off */
+	CDM_TEST_LAST_HOW = CDM_TEST_IRQS_OFF,
 };
 
 /*
@@ -67,8 +68,9 @@ struct cdm_test_counts {
 	__u64 copied;		/* pages */
 };
 
-/* cdm_bring_back() of every spilled page that the file holds */
+/* cdm_bring_back() of every spilled page that the file holds; or of what is not spilled, too */
 struct cdm_test_back {
+	__u64 all;		/* in: not only of those */
 	__u64 back;		/* pages that are on the device now */
 	__u64 wrong;		/* whose content has changed */
 	__s64 error;		/* why the last one is not */
@@ -86,7 +88,7 @@ struct cdm_test_migrate {
 
 /* What a driver can find out about an address of the calling process */
 struct cdm_test_locate {
-	__u64 addr;
+	__u64 addr;		/* or 0, and phys is what the mappings are looked up of */
 	__u64 phys;		/* out: cdm_locate() */
 	__s32 nid;		/* out */
 	__s32 device_nid;	/* out: of cdm_device_at(phys), or -1 */
@@ -102,7 +104,7 @@ struct cdm_test_locate {
 #define CDM_TEST_RETIRE		_IOW('c', 5, __u64)	/* cdm_retire_page(), an address */
 #define CDM_TEST_LOST		_IO('c', 6)	/* cdm_device_lost() */
 #define CDM_TEST_COUNTS		_IOR('c', 7, struct cdm_test_counts)
-#define CDM_TEST_BACK		_IOR('c', 8, struct cdm_test_back)
+#define CDM_TEST_BACK		_IOWR('c', 8, struct cdm_test_back)
 #define CDM_TEST_MIGRATE	_IOWR('c', 9, struct cdm_test_migrate)
 #define CDM_TEST_LOCATE		_IOWR('c', 10, struct cdm_test_locate)
 /* cdm_device_online(), cdm_device_offline() and its seconds, cdm_device_cancel() */

@@ -96,6 +96,20 @@ piece_of_the_rest()
 }
 test_piece_of_what_is_free() { beyond_a_module || device_blocks=1 with_device "" piece_of_the_rest; }
 
+# Where a driver may be as well: with interrupts off
+irqs_off()
+{
+	expect alloc "$(tell "alloc $nid 0 5000 how=7 flags=1")" "ok 5000 0" || return
+	expect "a block" "$(tell "alloc $nid 9 10 how=7")" "ok 5120 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 10120 || return
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	# and when there is none, without waiting for any
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect "of nothing" "$(tell "alloc $nid 0 1 how=7")" "error ENOMEM"
+}
+test_irqs_off() { with_device "evicts=1" irqs_off; }
+
 scrubbed()
 {
 	expect "not asked for" "$(tell "alloc $nid 0 10")" "ok 10 0" || return
@@ -348,6 +362,7 @@ brought_back()
 	stop_tool || rc=1
 	use_tool "${device[@]}"
 	expect back "$(tell back)" "ok 100 wrong 0 all" || rc=1
+	expect "back once more" "$(tell "back all")" "ok 0 wrong 0 EINVAL" || rc=1
 	expect used "$(cat "$cdm/spill_used")" 0 || rc=1
 	expect held "$(cat "$cdm/pages_in_use/driver")" 100 || rc=1
 	expect counts "$(tell counts)" "ok evict 0 scrub 0 copy $1" || rc=1
@@ -374,7 +389,7 @@ spill_offline()
 }
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
-run_tests array list one_piece piece_of_what_is_free scrub scrub_that_fails evict \
+run_tests array list one_piece piece_of_what_is_free irqs_off scrub scrub_that_fails evict \
 	evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \
 	spill_while_offline

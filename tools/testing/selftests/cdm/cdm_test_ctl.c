@@ -5,7 +5,7 @@
  * given back when it ends.
  *
  *   alloc NODE ORDER COUNT [KEY=NUMBER]...	ok PAGES_ON_NODE PAGES_ELSEWHERE
- *	how=4 an array, 5 a list, 6 in one piece; flags= of CDM_ALLOC_*: 1 zero, 2 atomic,
+ *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off; flags= of CDM_ALLOC_*: 1 zero, 2 atomic,
  *	4 no eviction, 8 spill
  *   free				ok
  *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
@@ -17,7 +17,7 @@
  *   unmap				ok
  *   migrate NODE PAGES			ok THERE BACK wrong BYTES
  *   counts				ok evict CALLS scrub PAGES copy PAGES
- *   back				ok PAGES wrong N ERRNO|all
+ *   back [all]				ok PAGES wrong N ERRNO|all; all: also what is no spilled page
  *   write FILE TEXT			ok: opened, and TEXT written with one write()
  *   nth N				and the N-th allocation in the kernel that the next
  *	command makes there fails; its answer ends with "injected" if there was one
@@ -240,9 +240,9 @@ static void do_counts(void)
 		       (uint64_t)counts.copied);
 }
 
-static void do_back(void)
+static void do_back(bool all)
 {
-	struct cdm_test_back back;
+	struct cdm_test_back back = { .all = all };
 
 	if (call(CDM_TEST_BACK, (uintptr_t)&back))
 		answer(-1);
@@ -365,8 +365,8 @@ int main(void)
 			do_migrate(line + 8);
 		else if (!strcmp(line, "counts\n"))
 			do_counts();
-		else if (!strcmp(line, "back\n"))
-			do_back();
+		else if (!strncmp(line, "back", 4))
+			do_back(!strcmp(line + 4, " all\n"));
 		else if (!strcmp(line, "lost\n"))
 			do_simple(CDM_TEST_LOST, 0);
 		else if (!strncmp(line, "map ", 4))

@@ -136,6 +136,22 @@ migrate()
 }
 test_migration() { with_device "" migrate; }
 
+# An error in the RAM that a spilled page is in: it stays where it is
+bring_back()
+{
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect spill "$(tell "alloc $nid 2 1 flags=8")" "ok 0 4" || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	inject cdm_copy 133
+	expect back "$(tell back)" "ok 0 wrong 0 EHWPOISON" || return
+	injected || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	expect "back afterwards" "$(tell back)" "ok 4 wrong 0 all" || return
+	expect used "$(cat "$cdm/spill_used")" 0
+}
+test_bringing_back() { with_device "spill_max=$((4 * 4096))" bring_back; }
+
 # A driver's remove() tries again by itself
 remove()
 {
@@ -166,4 +182,4 @@ test_no_untagging()
 
 run_tests no_node_id no_lists no_tag no_job no_thread bad_page_not_recorded memory_not_added \
 	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes unregistration retirement \
-	open_of_the_file migration remove_tries_again no_untagging
+	open_of_the_file migration bringing_back remove_tries_again no_untagging

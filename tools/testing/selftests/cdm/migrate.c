@@ -307,6 +307,16 @@ TEST_F(migrate, who_has_it)
 	close(ends[1]);
 	waitpid(child, NULL, 0);
 
+	if (variant->kind == ANONYMOUS) {
+		ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
+		EXPECT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), -1);
+		EXPECT_EQ(errno, ENOENT);
+		/* what it was is free now */
+		req.addr = 0;
+		ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
+		EXPECT_EQ(req.device_nid, self->second);
+		EXPECT_EQ(req.mappings, -ENOENT);
+	}
 	req.addr = (uintptr_t)self->map + 2 * SIZE + 64 * MIB;
 	EXPECT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), -1);
 	EXPECT_EQ(errno, EFAULT);

@@ -89,6 +89,8 @@ driver()
 	expect free "$(tell free)" ok || return
 	expect "a hint" "$(tell "alloc $nid 0 1000 how=1")" "ok 0 1000" || return
 	expect "a movable hint" "$(tell "alloc $nid 0 1000 how=3")" "ok 0 1000" || return
+	# -EOPNOTSUPP, by range
+	expect migrate "$(tell "migrate $nid 8")" "ok -95 -95 wrong 0" || return
 	# all but the reserve that the kernel keeps, and what is on other CPUs' lists
 	answer=$(tell "alloc $nid 9 $pages")
 	[[ $answer =~ ^ok\ ([0-9]+)\ 0$ ]] && [ "${BASH_REMATCH[1]}" -ge $((pages - 4096)) ] ||
