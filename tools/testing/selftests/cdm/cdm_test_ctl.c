@@ -5,8 +5,8 @@
  * given back when it ends.
  *
  *   alloc NODE ORDER COUNT [KEY=NUMBER]...	ok PAGES_ON_NODE PAGES_ELSEWHERE
- *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off; flags= of CDM_ALLOC_*: 1 zero, 2 atomic,
- *	4 no eviction, 8 spill
+ *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off; flags= of
+ *	CDM_ALLOC_*: 1 zero, 2 atomic, 4 no eviction, 8 spill
  *   free				ok
  *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
  *	struct cdm_test_register; caps=1 unless it is said, where the kernel has capabilities
@@ -17,7 +17,8 @@
  *   unmap				ok
  *   migrate NODE PAGES			ok THERE BACK wrong BYTES
  *   counts				ok evict CALLS scrub PAGES copy PAGES
- *   back [all]				ok PAGES wrong N ERRNO|all; all: also what is no spilled page
+ *   back [all]				ok PAGES wrong N ERRNO|all; all: also what is no
+ *	spilled page
  *   write FILE TEXT			ok: opened, and TEXT written with one write()
  *   nth N				and the N-th allocation in the kernel that the next
  *	command makes there fails; its answer ends with "injected" if there was one

@@ -49,8 +49,11 @@ driver()
 # Its address and its node are the same when it is back
 pulled()
 {
+	local rc=0
+
 	sleep 5
-	"$CDM_PLUG" yank && "$CDM_PLUG" add || { echo "vm-plug: status $?" && dmesg | tail -n 40; } >>/tmp/cdm_race_lost
+	{ "$CDM_PLUG" yank && "$CDM_PLUG" add; } || rc=$?
+	[ $rc = 0 ] || { echo "vm-plug: status $rc" && dmesg | tail -n 40; } >>/tmp/cdm_race_lost
 }
 
 cancel()
@@ -97,7 +100,7 @@ held()
 
 	"$here/hold" "$nid" 8 "$@" </dev/null >"$said" 2>&1 || rc=$?
 	if { [ $rc -gt 1 ] && [ $rc != 135 ]; } ||
-		{ [ $comes_and_goes = driver ] && grep -q 'wrong [1-9]' "$said"; }; then
+		{ [ "$comes_and_goes" = driver ] && grep -q 'wrong [1-9]' "$said"; }; then
 		echo "status $rc: $(cat "$said")" >>/tmp/cdm_race_lost
 	fi
 }
@@ -130,7 +133,7 @@ test_everybody_at_once()
 	rm -f /tmp/cdm_race_lost
 	for job in whole_device single_blocks $comes_and_goes cancel allocations policies pins \
 		files readers migration bad_pages; do
-		again $end $job &
+		again $end "$job" &
 	done
 	wait
 	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 60 /tmp/cdm_race_lost)"
