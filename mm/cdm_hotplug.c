@@ -80,7 +80,6 @@ static int cdm_change_block(struct memory_block *mem, void *arg)
 	rc = cdm_block_set(mem, t->online);
 	if (!rc)
 		__set_bit(t->block, t->changed);
-	t->block++;
 	cond_resched();
 	return rc < 0 ? rc : 0;
 }
@@ -89,20 +88,46 @@ static int cdm_undo_block(struct memory_block *mem, void *arg)
 {
 	struct cdm_transition *t = arg;
 
-	if (test_bit(t->block++, t->changed) && cdm_block_set(mem, !t->online) < 0)
+	if (test_bit(t->block, t->changed) && cdm_block_set(mem, !t->online) < 0)
 		pr_err("block memory%u could not be taken back\n", mem->dev.id);
 	return 0;
 }
 
-static int cdm_walk_blocks(const struct cdm_range *ranges, unsigned int nr,
-			   struct cdm_transition *t, walk_memory_blocks_func_t func)
+/*
+ * Which block is the @i-th of @nr to come online: the second one is the last, and it is the
+ * first one to go offline. With that hole near its beginning the zone is seen not to be
+ * contiguous before all of it was looked at, which happens after each block.
+ */
+static unsigned long cdm_block_in_turn(unsigned long i, unsigned long nr, bool online)
 {
-	unsigned int i;
+	if (!online)
+		i = nr - 1 - i;
+	if (!i)
+		return 0;
+	return i == nr - 1 ? 1 : i + 1;
+}
+
+static u64 cdm_block_start(const struct cdm_range *ranges, unsigned long block)
+{
+	u64 offset = (u64)block * memory_block_size_bytes();
+
+	for (; offset >= ranges->size; ranges++)
+		offset -= ranges->size;
+	return ranges->start + offset;
+}
+
+/* @func of all blocks in the order in which they come @online, or go */
+static int cdm_walk_blocks(const struct cdm_range *ranges, unsigned int nr,
+			   struct cdm_transition *t, bool online, walk_memory_blocks_func_t func)
+{
+	unsigned long size = memory_block_size_bytes();
+	unsigned long nr_blocks = cdm_ranges_size(ranges, nr) / size, i;
 	int rc = 0;
 
-	t->block = 0;
-	for (i = 0; !rc && i < nr; i++)
-		rc = walk_memory_blocks(ranges[i].start, ranges[i].size, t, func);
+	for (i = 0; !rc && i < nr_blocks; i++) {
+		t->block = cdm_block_in_turn(i, nr_blocks, online);
+		rc = walk_memory_blocks(cdm_block_start(ranges, t->block), size, t, func);
+	}
 	return rc;
 }
 
@@ -117,12 +142,12 @@ static int cdm_change_blocks(const struct cdm_range *ranges, unsigned int nr, bo
 	if (!t.changed)
 		return -ENOMEM;
 
-	rc = cdm_walk_blocks(ranges, nr, &t, cdm_change_block);
+	rc = cdm_walk_blocks(ranges, nr, &t, online, cdm_change_block);
 	if (rc) {
 		/* A signal has ended it; the way back is to be gone to its end */
 		if (current->flags & PF_KTHREAD)
 			disallow_signal(SIGKILL);
-		cdm_walk_blocks(ranges, nr, &t, cdm_undo_block);
+		cdm_walk_blocks(ranges, nr, &t, !online, cdm_undo_block);
 	}
 	bitmap_free(t.changed);
 	return rc;
