@@ -48,7 +48,7 @@ int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
 {
 	int rc = xa_err(xa_store(&cdm_node_ops, nid, (void *)ops, GFP_KERNEL));
 
-	synchronize_srcu(&cdm_ops_srcu);
+	synchronize_srcu_expedited(&cdm_ops_srcu);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_set_ops);
@@ -117,6 +117,13 @@ int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
 /* Pages that are isolated and moved together */
 #define CDM_BATCH 512
 
+/* Pages of one folio, one after the other, and where to say what becomes of each */
+struct cdm_run {
+	unsigned long pfn;
+	unsigned long nr;
+	int *status;
+};
+
 /**
  * struct cdm_batch - some pages on their way
  * @nid: where to; NUMA_NO_NODE for system RAM
@@ -124,9 +131,8 @@ int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
  * @whose: which may be moved
  * @folios: isolated, to be moved
  * @nr_pages: what these are together
- * @nr: pages that wait for the end of it
- * @pfn: which
- * @status: what becomes of each; the caller's
+ * @runs: pages that wait for the end of it
+ * @nr_runs: how many runs
  * @no_room: there was none for a page
  * @left: folios that did not move
  * @nr_left: how many
@@ -137,11 +143,10 @@ struct cdm_batch {
 	enum cdm_migrate_whose whose;
 	struct list_head folios;
 	unsigned long nr_pages;
-	unsigned int nr;
+	unsigned int nr_runs;
 	unsigned int nr_left;
 	bool no_room;
-	unsigned long pfn[CDM_BATCH];
-	int *status[CDM_BATCH];
+	struct cdm_run runs[CDM_BATCH];
 	struct folio *left[CDM_BATCH + MAX_ORDER_NR_PAGES];
 };
 
@@ -155,7 +160,7 @@ static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 	batch->whose = whose;
 	batch->nr_pages = 0;
 	batch->nodes = nid == NUMA_NO_NODE ? node_states[N_MEMORY] : nodemask_of_node(nid);
-	batch->nr = 0;
+	batch->nr_runs = 0;
 	INIT_LIST_HEAD(&batch->folios);
 	return batch;
 }
@@ -193,10 +198,10 @@ static bool cdm_is_there(const struct cdm_batch *batch, struct folio *folio)
 static bool cdm_is_in_batch(const struct cdm_batch *batch, struct folio *folio)
 {
 	unsigned long first = folio_pfn(folio);
-	unsigned int i = batch->nr;
+	unsigned int i = batch->nr_runs;
 
 	while (i--)
-		if (batch->pfn[i] - first < folio_nr_pages(folio))
+		if (batch->runs[i].pfn - first < folio_nr_pages(folio))
 			return true;
 	return false;
 }
@@ -204,7 +209,8 @@ static bool cdm_is_in_batch(const struct cdm_batch *batch, struct folio *folio)
 /* Is it that of the page before? */
 static bool cdm_is_same_folio(const struct cdm_batch *batch, struct folio *folio)
 {
-	return batch->nr && batch->pfn[batch->nr - 1] - folio_pfn(folio) < folio_nr_pages(folio);
+	return batch->nr_runs && batch->runs[batch->nr_runs - 1].pfn - folio_pfn(folio) <
+				 folio_nr_pages(folio);
 }
 
 static bool cdm_isolate(struct cdm_batch *batch, struct folio *folio)
@@ -233,10 +239,10 @@ static bool cdm_may_move(const struct cdm_batch *batch, struct folio *folio)
 }
 
 /*
- * Take a page along, of a folio that somebody has a reference to; its status, if it stays, or
- * -EAGAIN when the batch is full
+ * Take a run along, of a folio that somebody has a reference to; the pages' status, if they
+ * stay, or -EAGAIN when the batch is full
  */
-static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status)
+static int cdm_batch_add(struct cdm_batch *batch, struct page *page, unsigned long nr, int *status)
 {
 	struct folio *folio = page_folio(page);
 
@@ -252,8 +258,11 @@ static int cdm_batch_add(struct cdm_batch *batch, struct page *page, int *status
 		if (!cdm_isolate(batch, folio) && !cdm_is_in_batch(batch, folio))
 			return -EBUSY;
 	}
-	batch->pfn[batch->nr] = page_to_pfn(page);
-	batch->status[batch->nr++] = status;
+	batch->runs[batch->nr_runs++] = (struct cdm_run) {
+		.pfn = page_to_pfn(page),
+		.nr = nr,
+		.status = status,
+	};
 	return -EINPROGRESS;
 }
 
@@ -274,64 +283,89 @@ static int cdm_has_pfn(const void *key, const void *element)
 	return pfn - folio_pfn(folio) >= folio_nr_pages(folio);
 }
 
+/* Has a page stayed? */
+static bool cdm_is_left(const struct cdm_batch *batch, unsigned long pfn)
+{
+	return batch->nr_left && bsearch(&pfn, batch->left, batch->nr_left, sizeof(*batch->left),
+					 cdm_has_pfn);
+}
+
 /* What migrate_pages() left is still where it was, each with its pfn */
 static void cdm_batch_report(struct cdm_batch *batch, int why)
 {
+	const struct cdm_run *run;
 	struct folio *folio;
-	unsigned int i;
+	unsigned long i;
 
 	batch->nr_left = 0;
 	list_for_each_entry(folio, &batch->folios, lru)
 		if (batch->nr_left < ARRAY_SIZE(batch->left))
 			batch->left[batch->nr_left++] = folio;
 	sort(batch->left, batch->nr_left, sizeof(*batch->left), cdm_by_pfn, NULL);
-	for (i = 0; i < batch->nr; i++)
-		*batch->status[i] = bsearch(&batch->pfn[i], batch->left, batch->nr_left,
-					    sizeof(*batch->left), cdm_has_pfn) ? why : 0;
+	for (run = batch->runs; run < batch->runs + batch->nr_runs; run++)
+		for (i = 0; i < run->nr; i++)
+			run->status[i] = cdm_is_left(batch, run->pfn + i) ? why : 0;
 }
 
 /* Move what was isolated */
 static void cdm_batch_move(struct cdm_batch *batch)
 {
-	if (!batch->nr)
+	if (!batch->nr_runs)
 		return;
 	batch->no_room = false;
 	migrate_pages(&batch->folios, cdm_new_folio, NULL, (unsigned long)batch, MIGRATE_SYNC,
 		      MR_SYSCALL, NULL);
 	cdm_batch_report(batch, batch->no_room ? -ENOMEM : -EBUSY);
 	putback_movable_pages(&batch->folios);
-	batch->nr = 0;
+	batch->nr_runs = 0;
 	batch->nr_pages = 0;
 }
 
-/* The page at an address of a mapping, with a reference; NULL for none, or one of zeroes */
-static struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr)
+/*
+ * The page at an address of a mapping, with a reference; NULL for none, or one of zeroes. @nr
+ * is how many of its folio are mapped there, one after the other, as far as that is known.
+ */
+static struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr,
+				    unsigned long *nr)
 {
 	struct page *page = NULL;
 	struct folio_walk fw;
 
+	*nr = 1;
 	if (!folio_walk_start(&fw, vma, addr, 0))
 		return NULL;
-	if (fw.page && get_page_unless_zero(compound_head(fw.page)))
+	if (fw.page && get_page_unless_zero(compound_head(fw.page))) {
 		page = fw.page;
+		if (fw.level == FW_LEVEL_PMD)
+			*nr = (PMD_SIZE - (addr & ~PMD_MASK)) >> PAGE_SHIFT;
+	}
 	folio_walk_end(&fw, vma);
 	return page;
 }
 
-/* The page at @addr, isolated; under mmap_lock */
+/*
+ * What is mapped at @addr, isolated; under mmap_lock. @vma is that of the address before. @nr
+ * is how many pages may be taken, and then how many the returned status is of.
+ */
 static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
-			      unsigned long addr, int *status)
+			      struct vm_area_struct **vma, unsigned long addr, int *status,
+			      unsigned long *nr)
 {
-	struct vm_area_struct *vma = vma_lookup(mm, addr);
+	unsigned long mapped;
 	struct page *page;
 	int rc;
 
-	if (!vma || !vma_migratable(vma))
+	if (!*vma || addr >= (*vma)->vm_end)
+		*vma = vma_lookup(mm, addr);
+	if (!*vma || !vma_migratable(*vma)) {
+		*nr = 1;
 		return -EFAULT;
-	page = cdm_get_page_at(vma, addr);
+	}
+	page = cdm_get_page_at(*vma, addr, &mapped);
+	*nr = min(*nr, mapped);
 	if (!page)
 		return -ENOENT;
-	rc = cdm_batch_add(batch, page, status);
+	rc = cdm_batch_add(batch, page, *nr, status);
 	put_page(page);
 	return rc;
 }
@@ -361,7 +395,7 @@ static int cdm_batch_add_pfn(struct cdm_batch *batch, unsigned long pfn, int *st
 
 	if (!folio)
 		return -ENOENT;
-	rc = cdm_batch_add(batch, pfn_to_page(pfn), status);
+	rc = cdm_batch_add(batch, pfn_to_page(pfn), 1, status);
 	folio_put(folio);
 	return rc;
 }
@@ -377,18 +411,25 @@ struct cdm_source {
 static unsigned long cdm_batch_fill(struct cdm_batch *batch, const struct cdm_source *source,
 				    unsigned long i, unsigned long nr, int *status)
 {
-	unsigned long end = min(nr, i + CDM_BATCH);
+	unsigned long end = min(nr, i + CDM_BATCH), run;
+	struct vm_area_struct *vma = NULL;
+	int rc;
 
 	if (source->mm)
 		mmap_read_lock(source->mm);
-	for (; i < end; i++) {
-		if (source->mm)
-			status[i] = cdm_batch_add_addr(batch, source->mm,
-						       source->start + i * PAGE_SIZE, &status[i]);
-		else
-			status[i] = cdm_batch_add_pfn(batch, source->pfns[i], &status[i]);
-		if (status[i] == -EAGAIN)
+	while (i < end) {
+		run = end - i;
+		if (source->mm) {
+			rc = cdm_batch_add_addr(batch, source->mm, &vma,
+						source->start + i * PAGE_SIZE, &status[i], &run);
+		} else {
+			run = 1;
+			rc = cdm_batch_add_pfn(batch, source->pfns[i], &status[i]);
+		}
+		if (rc == -EAGAIN)
 			break;
+		while (run--)
+			status[i++] = rc;
 	}
 	if (source->mm)
 		mmap_read_unlock(source->mm);
@@ -474,12 +515,13 @@ int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn
 {
 	struct vm_area_struct *vma;
 	struct page *page = NULL;
+	unsigned long nr;
 	int nid = -EFAULT;
 
 	mmap_read_lock(mm);
 	vma = vma_lookup(mm, addr);
 	if (vma) {
-		page = cdm_get_page_at(vma, addr);
+		page = cdm_get_page_at(vma, addr, &nr);
 		nid = -ENOENT;
 	}
 	mmap_read_unlock(mm);
