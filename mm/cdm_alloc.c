@@ -7,14 +7,59 @@
  * on a device is there because somebody named it, so only ranges that are free are taken.
  */
 #include <linux/cdm_node.h>
+#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/pagevec.h>
 #include <linux/sched.h>
 #include <linux/vmstat.h>
 
 #include "internal.h"
+
+/**
+ * cdm_node_alloc_pages() - allocate pages of a node for a driver
+ * @gfp: with __GFP_THISNODE
+ * @order: 2^order pages, 0 to MAX_PAGE_ORDER
+ * @nid: the node
+ * @nodes: that node
+ *
+ * The calling task's cpuset does not matter.
+ *
+ * Context: as alloc_pages().
+ * Return: the pages or NULL.
+ */
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
+{
+	/* Without a mask it would be the cpuset's, where there is one */
+	return __alloc_pages(gfp, order, nid, cpusets_enabled() ? nodes : NULL);
+}
+EXPORT_SYMBOL_GPL(cdm_node_alloc_pages);
+
+/**
+ * cdm_node_put_pages() - drop the references to single pages, and free those that it was the
+ *	last one of
+ * @nr: how many
+ * @pages: which
+ *
+ * Context: Any but NMI.
+ */
+void cdm_node_put_pages(unsigned int nr, struct page **pages)
+{
+	struct folio_batch batch;
+
+	folio_batch_init(&batch);
+	while (nr--) {
+		struct page *page = *pages++;
+
+		if (put_page_testzero(page) && !folio_batch_add(&batch, page_folio(page)))
+			free_unref_folios(&batch);
+	}
+	if (folio_batch_count(&batch))
+		free_unref_folios(&batch);
+}
+EXPORT_SYMBOL_GPL(cdm_node_put_pages);
 
 /**
  * cdm_node_make_room() - let mm free memory of a node, as far as it may

@@ -228,11 +228,14 @@ void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages)
  */
 void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
 {
+	/* Of a block they are one after the other */
+	const struct page *first = pfn_to_page(start_pfn), *page;
 	unsigned long pfn;
 
-	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn++) {
-		if (!PageHWPoison(pfn_to_page(pfn)))
+	for (page = first; page < first + nr_pages; page++) {
+		if (likely(!PageHWPoison(page)))
 			continue;
+		pfn = start_pfn + (page - first);
 		if (cdm_add_bad(pfn, GFP_KERNEL))
 			pr_err("no memory to remember that page %#lx is bad\n", pfn);
 		num_poisoned_pages_sub(pfn, 1);

@@ -22,38 +22,7 @@
 
 #include "cdm_core.h"
 
-/* The counter of the memory block that a page of the device is in */
-static atomic_t *held_by(struct cdm_device *cdm, unsigned long pfn)
-{
-	const struct cdm_range *range = cdm->ranges;
-	atomic_t *held = cdm->held;
-
-	for (; PFN_PHYS(pfn) - range->start >= range->size; range++)
-		held += range->size / memory_block_size_bytes();
-	return held + (PFN_PHYS(pfn) - range->start) / memory_block_size_bytes();
-}
-
-/**
- * cdm_count_held() - note that a driver has got pages
- * @cdm: the device
- * @pfn: the first page
- * @nr: how many
- *
- * Context: any, in the read-side critical section in which they were allocated, or under
- * mem_hotplug_lock.
- */
-void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, unsigned long nr)
-{
-	unsigned long block = PHYS_PFN(memory_block_size_bytes()), part;
-
-	this_cpu_add(*cdm->allocated, nr);
-	for (; nr; nr -= part, pfn += part) {
-		part = min(nr, block - pfn % block);
-		atomic_add(part, held_by(cdm, pfn));
-	}
-}
-
-static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
+static __always_inline struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
 {
 	struct page *page = NULL;
 
@@ -61,7 +30,7 @@ static struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int or
 	if (cdm_state(cdm) == CDM_ONLINE)
 		page = cdm_node_alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
 	if (page) {
-		atomic_add(1 << order, held_by(cdm, page_to_pfn(page)));
+		atomic_add(1 << order, cdm_held_by(cdm, page));
 		this_cpu_add(*cdm->allocated, 1 << order);
 	}
 	rcu_read_unlock();
@@ -138,16 +107,40 @@ bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int 
 	return evict(cdm, nr_pages, flags);
 }
 
-/* Pages of the device, whatever they hold; or NULL */
-static struct page *alloc_on_device(struct cdm_device *cdm, gfp_t gfp, unsigned int order,
-				    unsigned int flags)
+static gfp_t gfp_for(const struct cdm_device *cdm, unsigned int order, unsigned int flags)
+{
+	gfp_t gfp = CDM_GFP;
+
+	if (order)
+		gfp |= __GFP_COMP;
+	if ((flags & CDM_ALLOC_ZERO) && !cdm_device_scrubs(cdm, flags))
+		gfp |= __GFP_ZERO;
+	return gfp;
+}
+
+static struct page *scrubbed(struct cdm_device *cdm, struct page *page, unsigned int order,
+			     unsigned int flags)
+{
+	if (cdm_device_scrubs(cdm, flags))
+		cdm_scrub(cdm, page, 1UL << order);
+	return page;
+}
+
+/* Out of the way of those who find a page at once */
+static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, unsigned int order,
+						      unsigned int flags)
 {
 	unsigned int attempt = 0;
 	struct page *page;
 
-	while (!(page = try_alloc(cdm, gfp, order)))
-		if (!cdm_make_room(cdm, 1UL << order, flags, attempt++))
-			break;
+	while (cdm_make_room(cdm, 1UL << order, flags, attempt++)) {
+		page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
+		if (page)
+			return scrubbed(cdm, page, order, flags);
+	}
+	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
+	if (!page)
+		atomic_long_inc(&cdm->failed);
 	return page;
 }
 
@@ -175,28 +168,14 @@ static struct page *alloc_on_device(struct cdm_device *cdm, gfp_t gfp, unsigned 
  */
 struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
-	bool scrub = cdm_device_scrubs(cdm, flags);
-	gfp_t gfp = CDM_GFP;
 	struct page *page;
 
-	if (order > MAX_PAGE_ORDER)
+	if (unlikely(order > MAX_PAGE_ORDER))
 		return NULL;
-	if (order)
-		gfp |= __GFP_COMP;
-	if ((flags & CDM_ALLOC_ZERO) && !scrub)
-		gfp |= __GFP_ZERO;
-
-	page = alloc_on_device(cdm, gfp, order, flags);
-	if (page) {
-		if (scrub)
-			cdm_scrub(cdm, page, 1UL << order);
-		return page;
-	}
-	if (flags & CDM_ALLOC_SPILL)
-		page = cdm_spill(cdm, order, flags);
-	if (!page)
-		atomic_long_inc(&cdm->failed);
-	return page;
+	page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
+	if (unlikely(!page))
+		return alloc_where_none_is_free(cdm, order, flags);
+	return scrubbed(cdm, page, order, flags);
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
 
@@ -265,28 +244,29 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 	return cdm_node_free_around_bad(page, order);
 }
 
-static bool free_on_device(struct cdm_device *cdm, struct page *page, unsigned int order)
+/* Is every page that comes back just to be freed? In a read-side critical section of RCU. */
+static bool is_sound(const struct cdm_device *cdm)
 {
-	if (READ_ONCE(cdm->abandoned))
-		return true; /* lost */
-	if (unlikely(READ_ONCE(cdm->has_bad_pages)) && order && has_bad_page(page, order))
-		return free_around_bad(cdm, page, order);
-	__free_pages(page, order);
-	return true;
+	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm->has_bad_pages);
 }
 
-static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order)
+/* Of a device that has bad pages, or that was given up */
+static noinline void put_back_with_care(struct cdm_device *cdm, struct page *page,
+					unsigned int order, atomic_t *held)
 {
-	atomic_t *held = held_by(cdm, page_to_pfn(page));
-	bool freed;
+	bool freed = true;
 
 	rcu_read_lock();
-	freed = free_on_device(cdm, page, order);
-	/* After the free, so that a count of 0 means that the block's pages are back */
-	if (likely(freed))
+	if (READ_ONCE(cdm->abandoned))
+		; /* lost */
+	else if (order && has_bad_page(page, order))
+		freed = free_around_bad(cdm, page, order);
+	else
+		__free_pages(page, order);
+	if (freed)
 		atomic_sub(1 << order, held);
 	rcu_read_unlock();
-	if (likely(freed))
+	if (freed)
 		return;
 	if (cdm_may_linger(cdm, page, order))
 		cdm_linger(cdm, page);
@@ -295,13 +275,53 @@ static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsign
 				     1UL << order);
 }
 
+static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order,
+			       atomic_t *held)
+{
+	rcu_read_lock();
+	if (unlikely(!is_sound(cdm))) {
+		rcu_read_unlock();
+		put_back_with_care(cdm, page, order, held);
+		return;
+	}
+	__free_pages(page, order);
+	/* After the free, so that a count of 0 means that the block's pages are back */
+	atomic_sub(1 << order, held);
+	rcu_read_unlock();
+}
+
 /* Free what a driver has given back, or look again later */
 void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	if (unlikely(cdm_page_is_spilled(cdm, page)))
+	atomic_t *held = cdm_held_by(cdm, page);
+
+	if (unlikely(!held))
 		cdm_put_back_spilled(cdm, page, order);
 	else
-		put_back_on_device(cdm, page, order);
+		put_back_on_device(cdm, page, order, held);
+}
+
+/**
+ * cdm_put_back_singles() - free single pages of one memory block
+ * @cdm: the device
+ * @nr: how many
+ * @pages: which
+ * @held: the counter of that block
+ *
+ * Context: as cdm_free_pages().
+ */
+void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages,
+			  atomic_t *held)
+{
+	rcu_read_lock();
+	if (likely(is_sound(cdm))) {
+		cdm_node_put_pages(nr, pages);
+		atomic_sub(nr, held);
+		nr = 0;
+	}
+	rcu_read_unlock();
+	while (nr--)
+		put_back_with_care(cdm, *pages++, 0, held);
 }
 
 /**
@@ -318,13 +338,15 @@ void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
  */
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	if (unlikely(cdm_page_is_spilled(cdm, page))) {
-		cdm_put_back_spilled(cdm, page, order);
-		/* The last look at the device: nobody waits for this page any more */
-		atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
-	} else {
-		put_back_on_device(cdm, page, order);
+	atomic_t *held = cdm_held_by(cdm, page);
+
+	if (likely(held)) {
+		put_back_on_device(cdm, page, order, held);
+		return;
 	}
+	cdm_put_back_spilled(cdm, page, order);
+	/* The last look at the device: nobody waits for this page any more */
+	atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages);
 
@@ -341,7 +363,8 @@ static unsigned long sum_held(const atomic_t *held, unsigned long nr_blocks)
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages)
 {
-	return sum_held(held_by(cdm, start_pfn), PFN_PHYS(nr_pages) / memory_block_size_bytes());
+	return sum_held(cdm_held_by(cdm, pfn_to_page(start_pfn)),
+			PFN_PHYS(nr_pages) >> cdm->block_shift);
 }
 
 unsigned long cdm_held_pages(struct cdm_device *cdm)

@@ -16,16 +16,32 @@
 /* Pages that are allocated in one read-side critical section of RCU */
 #define BULK_CHUNK 256UL
 
-/* Note that a driver has got these, a run of neighbours at a time */
+/* Pages of one memory block that are freed together */
+#define FREE_CHUNK 32UL
+
+/* How many pages from the first one on are in one memory block, whose counter is @held */
+static unsigned long count_in_block(struct cdm_device *cdm, unsigned long nr,
+				    struct page **pages, atomic_t **held)
+{
+	unsigned long i;
+
+	*held = cdm_held_by(cdm, pages[0]);
+	for (i = 1; i < nr; i++)
+		if (cdm_held_by(cdm, pages[i]) != *held)
+			break;
+	return i;
+}
+
+/* Note that a driver has got these */
 static void count_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
 {
-	unsigned long i, first = 0;
+	unsigned long part;
+	atomic_t *held;
 
-	for (i = 1; i <= nr; i++) {
-		if (i < nr && page_to_pfn(pages[i]) == page_to_pfn(pages[i - 1]) + 1)
-			continue;
-		cdm_count_held(cdm, page_to_pfn(pages[first]), i - first);
-		first = i;
+	this_cpu_add(*cdm->allocated, nr);
+	for (; nr; nr -= part, pages += part) {
+		part = count_in_block(cdm, nr, pages, &held);
+		atomic_add(part, held);
 	}
 }
 
@@ -117,8 +133,19 @@ EXPORT_SYMBOL_GPL(cdm_alloc_pages_list);
  */
 void cdm_free_pages_bulk(struct cdm_device *cdm, unsigned long nr, struct page **pages)
 {
-	while (nr--)
-		cdm_free_pages(cdm, *pages++, 0);
+	unsigned long part;
+	atomic_t *held;
+
+	for (; nr; nr -= part, pages += part) {
+		part = count_in_block(cdm, min(nr, FREE_CHUNK), pages, &held);
+		if (likely(held)) {
+			cdm_put_back_singles(cdm, part, pages, held);
+			continue;
+		}
+		/* System RAM */
+		part = 1;
+		cdm_free_pages(cdm, *pages, 0);
+	}
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages_bulk);
 
@@ -131,14 +158,32 @@ EXPORT_SYMBOL_GPL(cdm_free_pages_bulk);
  */
 void cdm_free_pages_list(struct cdm_device *cdm, struct list_head *list)
 {
-	struct page *page, *next;
+	struct page *pages[FREE_CHUNK], *page, *next;
+	unsigned long nr = 0;
 
 	list_for_each_entry_safe(page, next, list, lru) {
 		list_del(&page->lru);
-		cdm_free_pages(cdm, page, 0);
+		pages[nr++] = page;
+		if (nr == FREE_CHUNK) {
+			cdm_free_pages_bulk(cdm, nr, pages);
+			nr = 0;
+		}
 	}
+	cdm_free_pages_bulk(cdm, nr, pages);
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages_list);
+
+/* Note that a driver has got a piece of one or more blocks */
+static void count_piece(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
+{
+	unsigned long block = 1UL << (cdm->block_shift - PAGE_SHIFT), part;
+
+	this_cpu_add(*cdm->allocated, nr_pages);
+	for (; nr_pages; nr_pages -= part, page += part) {
+		part = min(nr_pages, block - page_to_pfn(page) % block);
+		atomic_add(part, cdm_held_by(cdm, page));
+	}
+}
 
 /* Under mem_hotplug_lock no block goes offline between the look at the state and the count */
 static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned long nr_pages)
@@ -149,7 +194,7 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
 	if (cdm_state(cdm) == CDM_ONLINE)
 		page = cdm_node_alloc_contig(cdm->ranges, cdm->nr_ranges, nr_pages, gfp);
 	if (page)
-		cdm_count_held(cdm, page_to_pfn(page), nr_pages);
+		count_piece(cdm, page, nr_pages);
 	cdm_node_release_blocks();
 	return page;
 }

@@ -77,6 +77,7 @@ enum cdm_state {
  * @leaving: no more of it, the device is about to go; written under @lock
  * @pages: what may linger and what does; see linger.c
  * @collection: looks whether the last reference has gone
+ * @block_shift: a memory block has 2^this bytes
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
  */
@@ -125,6 +126,7 @@ struct cdm_device {
 	struct xarray pages;
 	struct delayed_work collection;
 
+	unsigned int block_shift;
 	unsigned long nr_blocks;
 	atomic_t held[] __counted_by(nr_blocks);
 };
@@ -138,7 +140,7 @@ static inline bool cdm_is_being_lost(const struct cdm_device *cdm)
 }
 
 /* Derived, not stored: it stays true whoever onlines and offlines blocks */
-static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
+static __always_inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 {
 	enum cdm_state transition;
 
@@ -150,6 +152,28 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
 
+/* The counter of the memory block that a page is in; NULL for a page of somebody else */
+static __always_inline atomic_t *cdm_held_by(struct cdm_device *cdm, const struct page *page)
+{
+	const struct cdm_range *range = cdm->ranges, *end = range + cdm->nr_ranges;
+	u64 addr = PFN_PHYS(page_to_pfn(page));
+	atomic_t *held = cdm->held;
+
+	for (; range < end; range++) {
+		if (addr - range->start < range->size)
+			return held + ((addr - range->start) >> cdm->block_shift);
+		held += range->size >> cdm->block_shift;
+	}
+	return NULL;
+}
+
+/* Will ops->scrub clear what is allocated with @flags? */
+static inline bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags)
+{
+	return (flags & (CDM_ALLOC_ZERO | CDM_ALLOC_ATOMIC)) == CDM_ALLOC_ZERO &&
+	       cdm->scrubs;
+}
+
 #ifdef CONFIG_CDM
 
 #define CDM_CAN_SET_PERF_ATTRS	true
@@ -157,12 +181,6 @@ static inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 /* mm/ is there from boot on, and the allocator does what is wanted */
 static inline int cdm_mm_init(void) { return 0; }
 static inline void cdm_mm_exit(void) { }
-
-static inline struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid,
-						nodemask_t *nodes)
-{
-	return __alloc_pages(gfp, order, nid, nodes);
-}
 
 static inline struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid,
 						 nodemask_t *nodes)
@@ -192,7 +210,6 @@ static inline void cdm_node_release_blocks(void)
 /* mm_stock.c, stock_pages.c */
 int cdm_mm_init(void);
 void cdm_mm_exit(void);
-struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
 					unsigned long nr, struct page **pages);
@@ -236,7 +253,8 @@ void cdm_chardev_exit(void);
 
 /* alloc.c */
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order);
-void cdm_count_held(struct cdm_device *cdm, unsigned long pfn, unsigned long nr);
+void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages,
+			  atomic_t *held);
 void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);
@@ -257,7 +275,6 @@ void cdm_ops_end(struct cdm_device *cdm);
 void cdm_scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
 int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
 	     unsigned long nr_pages);
-bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags);
 
 /* spill.c */
 struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int flags);

@@ -10,6 +10,7 @@
 #include <linux/error-injection.h>
 #include <linux/idr.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/memory.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -72,6 +73,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 		return ERR_PTR(id);
 	}
 
+	cdm->block_shift = ilog2(memory_block_size_bytes());
 	cdm->nr_blocks = nr_blocks;
 	cdm->nr_ranges = config->nr_ranges;
 	cdm->size = size;

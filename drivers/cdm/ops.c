@@ -83,5 +83,5 @@ void cdm_ops_drain(struct cdm_device *cdm)
 void cdm_ops_end(struct cdm_device *cdm)
 {
 	WRITE_ONCE(cdm->config.ops, NULL);
-	synchronize_srcu(&cdm_driver_srcu);
+	synchronize_srcu_expedited(&cdm_driver_srcu);
 }

@@ -13,13 +13,6 @@
 
 #include "cdm_core.h"
 
-/* Will ops->scrub clear what is allocated with @flags? */
-bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int flags)
-{
-	return (flags & (CDM_ALLOC_ZERO | CDM_ALLOC_ATOMIC)) == CDM_ALLOC_ZERO &&
-	       cdm->scrubs;
-}
-
 /**
  * cdm_scrub() - clear pages of a device that scrubs
  * @cdm: the device

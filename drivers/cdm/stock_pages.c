@@ -86,6 +86,12 @@ struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodema
 	return page;
 }
 
+void cdm_node_put_pages(unsigned int nr, struct page **pages)
+{
+	while (nr--)
+		__free_page(*pages++);
+}
+
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes, unsigned long nr,
 					struct page **pages)
 {

@@ -46,7 +46,7 @@ DECLARE_STATIC_KEY_FALSE(cdm_key);
 extern nodemask_t cdm_node_map;
 
 /* Does @nid belong to a coherent device? */
-static inline bool node_is_cdm(int nid)
+static __always_inline bool node_is_cdm(int nid)
 {
 	return static_branch_unlikely(&cdm_key) && node_isset(nid, cdm_node_map);
 }
@@ -110,7 +110,7 @@ struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask);
 struct zonelist *__cdm_system_zonelist(struct zonelist *zonelist);
 
 /* The list for an allocation whose caller passed @nodemask */
-static inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
+static __always_inline struct zonelist *cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
 {
 	if (static_branch_unlikely(&cdm_key) && nodemask)
 		return __cdm_zonelist(nid, gfp, nodemask);
@@ -215,7 +215,7 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 int __cdm_policy_nid(const struct mempolicy *pol, int nid);
 
 /* The node that a policy prefers; not one that the calling task may not have */
-static inline int cdm_policy_nid(const struct mempolicy *pol, int nid)
+static __always_inline int cdm_policy_nid(const struct mempolicy *pol, int nid)
 {
 	return node_is_cdm(nid) ? __cdm_policy_nid(pol, nid) : nid;
 }
@@ -553,6 +553,8 @@ void cdm_node_revoke(int nid, unsigned long caps);
 bool cdm_node_make_room(int nid, unsigned int order);
 bool cdm_node_drain_pcp(int nid);
 unsigned long cdm_node_free_pages(int nid);
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
+void cdm_node_put_pages(unsigned int nr, struct page **pages);
 void cdm_node_set_distance(int nid, int near, unsigned int distance);
 
 bool cdm_node_range_addressable(u64 start, u64 size);
