@@ -14,6 +14,7 @@ help:
 	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
 	@echo '  make test KERNEL=stock    the module, on Debian'"'"'s kernel; also stock-6.1-cloud, stock-6.12-generic,'
 	@echo '                            stock-6.1-generic, and stock-debug, with checkers'
+	@echo '  make bench                in instructions, against the unpatched kernel and what drivers use today'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
@@ -38,6 +39,9 @@ test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
 	@case $(KERNEL) in stock*) ;; *) scripts/check-off ;; esac
 
+bench: deps
+	@scripts/bench
+
 deb:
 	@scripts/deb
 
@@ -59,4 +63,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all deb test-deb kernel lint audit verdicts clean
+.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts clean
