@@ -108,35 +108,30 @@ bool __cdm_names_device(const struct mempolicy *pol)
 	       nodes_intersects(pol->nodes, cdm_node_map);
 }
 
-/* The policy is the task's own: nobody else replaces it */
-bool __cdm_task_is_bound(void)
-{
-	const struct mempolicy *pol = in_task() ? current->mempolicy : NULL;
-
-	return pol && __cdm_names_device(pol);
-}
-
 /*
- * alloc_pages() for a task whose policy names a CDM node: page cache, compressed swap and
- * what else the kernel allocates while the task runs. On the RAM nodes of the policy, or on
- * any if it names none.
+ * alloc_pages() for a task that has a policy: page cache, compressed swap and what else the
+ * kernel allocates while the task runs. If the policy names a CDM node, then on the RAM nodes
+ * of the policy, or on any if it names none. It is the task's own: nobody else replaces it.
  */
-struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order)
+struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol)
 {
-	nodemask_t ram = cdm_ram_nodes(&current->mempolicy->nodes);
+	const struct mempolicy *own = in_task() ? current->mempolicy : NULL;
+	nodemask_t ram;
 
+	if ((gfp & __GFP_THISNODE) || !own || !__cdm_names_device(own))
+		return alloc_pages_mpol(gfp, order, pol, NO_INTERLEAVE_INDEX, numa_node_id());
+	ram = cdm_ram_nodes(&own->nodes);
 	return __alloc_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
 }
 
 /* It was checked when it was set; since then it may have been taken from the task */
-int __cdm_policy_nid(const struct mempolicy *pol, int nid)
+void __cdm_check_policy_nid(const struct mempolicy *pol, int *nid)
 {
 	nodemask_t open = nodes_open_to(current, &current->mems_allowed);
 
-	if (!node_isset(nid, open) ||
-	    (pol->mode == MPOL_PREFERRED && !node_isset(nid, cdm_fallback_map)))
-		return numa_node_id();
-	return nid;
+	if (!node_isset(*nid, open) ||
+	    (pol->mode == MPOL_PREFERRED && !node_isset(*nid, cdm_fallback_map)))
+		*nid = numa_node_id();
 }
 
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)

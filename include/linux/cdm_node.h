@@ -13,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/jump_label.h>
 #include <linux/nodemask.h>
+#include <linux/sched.h>
 #include <linux/types.h>
 
 struct address_space;
@@ -212,12 +213,13 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 	return !static_branch_unlikely(&cdm_key) || __cdm_hugetlb_nodes(gfp, nid, nodemask, ram);
 }
 
-int __cdm_policy_nid(const struct mempolicy *pol, int nid);
+void __cdm_check_policy_nid(const struct mempolicy *pol, int *nid);
 
-/* The node that a policy prefers; not one that the calling task may not have */
-static __always_inline int cdm_policy_nid(const struct mempolicy *pol, int nid)
+/* Replace the node that a policy prefers if it is one that the calling task may not have */
+static __always_inline void cdm_check_policy_nid(const struct mempolicy *pol, int *nid)
 {
-	return node_is_cdm(nid) ? __cdm_policy_nid(pol, nid) : nid;
+	if (node_is_cdm(*nid))
+		__cdm_check_policy_nid(pol, nid);
 }
 
 struct page *__cdm_ksm_page(struct page *page);
@@ -252,13 +254,12 @@ static inline bool cdm_names_device(const struct mempolicy *pol)
 	return static_branch_unlikely(&cdm_key) && pol && __cdm_names_device(pol);
 }
 
-bool __cdm_task_is_bound(void);
-struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order);
+struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol);
 
-/* Does the calling task's own policy name a CDM node? */
-static inline bool cdm_task_is_bound(void)
+/* Has the calling task a policy of its own, which may name a CDM node? */
+static __always_inline bool cdm_task_has_policy(void)
 {
-	return static_branch_unlikely(&cdm_key) && __cdm_task_is_bound();
+	return static_branch_unlikely(&cdm_key) && current->mempolicy;
 }
 
 extern nodemask_t cdm_memory_map;
@@ -398,7 +399,7 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 	return true;
 }
 
-static inline int cdm_policy_nid(const struct mempolicy *pol, int nid) { return nid; }
+static inline void cdm_check_policy_nid(const struct mempolicy *pol, int *nid) { }
 static inline struct page *cdm_ksm_page(struct page *page) { return page; }
 static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
 static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
@@ -407,8 +408,9 @@ static inline long cdm_oom_discount(const struct oom_control *oc, struct task_st
 }
 
 static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
-static inline bool cdm_task_is_bound(void) { return false; }
-static inline struct page *cdm_alloc_system_pages(gfp_t gfp, unsigned int order)
+static inline bool cdm_task_has_policy(void) { return false; }
+static inline struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order,
+						struct mempolicy *pol)
 {
 	return NULL;
 }
