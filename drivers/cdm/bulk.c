@@ -23,11 +23,12 @@
 static unsigned long count_in_block(struct cdm_device *cdm, unsigned long nr,
 				    struct page **pages, atomic_t **held)
 {
-	unsigned long i;
+	unsigned int shift = cdm->block_shift - PAGE_SHIFT;
+	unsigned long block = page_to_pfn(pages[0]) >> shift, i;
 
 	*held = cdm_held_by(cdm, pages[0]);
 	for (i = 1; i < nr; i++)
-		if (cdm_held_by(cdm, pages[i]) != *held)
+		if (page_to_pfn(pages[i]) >> shift != block)
 			break;
 	return i;
 }
