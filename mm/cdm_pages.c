@@ -38,8 +38,13 @@ static DEFINE_XARRAY(cdm_bad_pfns);
 /* Of all devices: memory_failure() is serialised as well */
 DEFINE_MUTEX(cdm_retire_lock);
 
+/* Was there ever one, of any device? Who frees pages in one piece looks closer then. */
+bool cdm_has_bad_pages;
+EXPORT_SYMBOL_GPL(cdm_has_bad_pages);
+
 static int cdm_add_bad(unsigned long pfn, gfp_t gfp)
 {
+	WRITE_ONCE(cdm_has_bad_pages, true);
 	return xa_err(xa_store(&cdm_bad_pfns, pfn, xa_mk_value(0), gfp));
 }
 
@@ -206,6 +211,23 @@ int cdm_node_retire_page(unsigned long pfn)
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);
 ALLOW_ERROR_INJECTION(cdm_node_retire_page, ERRNO);
+
+/*
+ * memory_failure() has marked a page, and nobody may have said so here before. A free in one
+ * piece that did not find it in the list is over when this returns, and the piece where
+ * memory_failure() looks for it next.
+ */
+void __cdm_note_failure(unsigned long pfn)
+{
+	if (cdm_node_next_bad(pfn, pfn + 1) == pfn)
+		return;
+	if (cdm_add_bad(pfn, GFP_KERNEL)) {
+		pr_err("no memory to remember that page %#lx is bad\n", pfn);
+		return;
+	}
+	synchronize_rcu();
+	drain_all_pages(page_zone(pfn_to_page(pfn)));
+}
 
 /* A block is about to come online: its pages are free, and isolated */
 void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages)

@@ -247,10 +247,10 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 /* Is every page that comes back just to be freed? In a read-side critical section of RCU. */
 static bool is_sound(const struct cdm_device *cdm)
 {
-	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm->has_bad_pages);
+	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm_has_bad_pages);
 }
 
-/* Of a device that has bad pages, or that was given up */
+/* When there are bad pages, or the device was given up */
 static noinline void put_back_with_care(struct cdm_device *cdm, struct page *page,
 					unsigned int order, atomic_t *held)
 {

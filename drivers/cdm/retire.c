@@ -38,8 +38,6 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 	if (cdm->removed)
 		return -ENODEV;
 
-	/* Before the page is marked: who frees it from now on looks closer */
-	WRITE_ONCE(cdm->has_bad_pages, true);
 	rc = cdm_node_retire_page(PHYS_PFN(addr));
 	if (rc)
 		return rc;

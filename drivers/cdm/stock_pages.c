@@ -30,6 +30,8 @@ DEFINE_MUTEX(stock_pages_lock);
 /* Pfns of bad pages; the values say nothing */
 static DEFINE_XARRAY(bad_pfns);
 
+bool cdm_has_bad_pages;
+
 void stock_pages_exit(void)
 {
 	xa_destroy(&bad_pfns);
@@ -272,6 +274,7 @@ int cdm_node_retire_page(unsigned long pfn)
 				    PFN_PHYS(pfn));
 		return -EOPNOTSUPP;
 	}
+	WRITE_ONCE(cdm_has_bad_pages, true);
 	rc = xa_err(xa_store(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
 	if (rc)
 		return rc;

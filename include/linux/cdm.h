@@ -109,6 +109,7 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds);
 void cdm_device_remove(struct cdm_device *cdm);
 void cdm_device_lost(struct cdm_device *cdm);
+void cdm_devices_lost(struct device *parent);
 struct cdm_device *devm_cdm_device_register(struct device *parent,
 					    const struct cdm_config *config);
 

@@ -77,6 +77,15 @@ static inline void cdm_withhold_bad_pages(int nid, unsigned long pfn, unsigned l
 		__cdm_withhold_bad_pages(pfn, nr_pages);
 }
 
+void __cdm_note_failure(unsigned long pfn);
+
+/* A page was found to be bad, by whomever */
+static inline void cdm_note_failure(int nid, unsigned long pfn)
+{
+	if (node_is_cdm(nid))
+		__cdm_note_failure(pfn);
+}
+
 int __cdm_distance(int from, int to);
 
 /* The distance of two nodes where a driver has said it; 0 where firmware's word holds */
@@ -357,6 +366,7 @@ static inline bool cdm_may_add_memory(int nid) { return true; }
 DEFINE_CLASS(cdm_offlining, int, (void)_T, nid, int nid)
 static inline void cdm_reserve_nodes(void) { }
 static inline void cdm_withhold_bad_pages(int nid, unsigned long pfn, unsigned long nr_pages) { }
+static inline void cdm_note_failure(int nid, unsigned long pfn) { }
 static inline int cdm_distance(int from, int to) { return 0; }
 static inline bool cdm_build_zonelists(pg_data_t *pgdat) { return false; }
 static inline void cdm_build_explicit_zonelists(void) { }
@@ -587,6 +597,7 @@ void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 unsigned long cdm_node_lose_memory(int nid, const struct cdm_range *ranges, unsigned int nr);
 unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages);
 int cdm_node_retire_page(unsigned long pfn);
+extern bool cdm_has_bad_pages;
 unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);
 void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr);
 bool cdm_node_free_around_bad(struct page *page, unsigned int order);
