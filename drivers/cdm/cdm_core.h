@@ -65,7 +65,6 @@ enum cdm_state {
  *	read without a lock
  * @retire_lock: keeps the memory from being removed while one of its pages is retired.
  *	Inside of @lock.
- * @has_bad_pages: some page is, or has been, bad; never cleared
  * @allocated: pages handed out since the registration, on each CPU
  * @failed: allocations that got nothing
  * @evicted: pages that ops->evict gave back
@@ -110,7 +109,6 @@ struct cdm_device {
 	unsigned long online_pages;
 
 	struct mutex retire_lock; /* see above */
-	bool has_bad_pages;
 
 	u64 __percpu *allocated;
 	atomic_long_t failed;
@@ -225,6 +223,7 @@ int cdm_config_check(struct device *parent, const struct cdm_config *config);
 int cdm_hotplug_add(struct cdm_device *cdm, const struct cdm_config *config);
 int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds);
 void cdm_hotplug_abandon(struct cdm_device *cdm);
+void cdm_mark_gone(struct cdm_device *cdm);
 unsigned int cdm_drain_seconds(void);
 unsigned int cdm_undo_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);

@@ -16,6 +16,7 @@
 #include <linux/acpi.h>
 #include <linux/cdm.h>
 #include <linux/cleanup.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/memory.h>
@@ -419,9 +420,16 @@ static void cdm_pci_remove(struct pci_dev *pdev)
 	struct card *card = pci_get_drvdata(pdev);
 	unsigned int i;
 
-	for (i = 0; !pci_device_is_present(pdev) && i < card->nr; i++)
-		cdm_device_lost(card->cdm[i]);
-	free_buffers(card, false);
+	if (!pci_device_is_present(pdev))
+		cdm_devices_lost(&pdev->dev);
+	/* The drain of one partition would keep the others' removal waiting for its locks */
+	for (i = 0; i < card->nr; i++)
+		cdm_device_cancel(card->cdm[i]);
+	/* One may be on its way to RAM just now, and comes back to the list */
+	while (READ_ONCE(card->nr_buffers)) {
+		free_buffers(card, false);
+		msleep(20);
+	}
 }
 
 static const struct pci_device_id cdm_pci_ids[] = {

@@ -82,7 +82,6 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	cdm->config.ranges = NULL;
 	cdm->config.owner = NULL;
 	cdm->config.bad_pages = NULL;
-	cdm->has_bad_pages = config->nr_bad_pages;
 	cdm->scrubs = config->ops && config->ops->scrub;
 	cdm->nodes = nodemask_of_node(config->nid);
 	mutex_init(&cdm->lock);
@@ -281,6 +280,36 @@ struct cdm_device *devm_cdm_device_register(struct device *parent,
 	return rc ? ERR_PTR(rc) : cdm;
 }
 EXPORT_SYMBOL_GPL(devm_cdm_device_register);
+
+static int mark_child_gone(struct device *dev, void *parent)
+{
+	if (dev->parent == parent)
+		cdm_mark_gone(to_cdm_device(dev));
+	return 0;
+}
+
+static int lose_child(struct device *dev, void *parent)
+{
+	if (dev->parent == parent)
+		cdm_device_lost(to_cdm_device(dev));
+	return 0;
+}
+
+/**
+ * cdm_devices_lost() - say that a card has gone without warning, with all of its devices
+ * @parent: what they were registered for
+ *
+ * As cdm_device_lost() of each. The drain of one, which has the locks of memory hotplug, keeps
+ * no other one waiting.
+ *
+ * Context: as cdm_device_lost(). No device of @parent may be registered meanwhile.
+ */
+void cdm_devices_lost(struct device *parent)
+{
+	class_for_each_device(&cdm_class, NULL, parent, mark_child_gone);
+	class_for_each_device(&cdm_class, NULL, parent, lose_child);
+}
+EXPORT_SYMBOL_GPL(cdm_devices_lost);
 
 static int is_on_node(struct device *dev, const void *nid)
 {

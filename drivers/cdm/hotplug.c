@@ -376,6 +376,16 @@ int cdm_hotplug_remove(struct cdm_device *cdm, unsigned int seconds)
 	return rc;
 }
 
+/* Whoever is at moving pages, or waits for the lock to begin, gives up */
+void cdm_mark_gone(struct cdm_device *cdm)
+{
+	scoped_guard(spinlock_irq, &cdm->wait.lock) {
+		WRITE_ONCE(cdm->gone, true);
+		wake_up_all_locked(&cdm->wait);
+		cdm_interrupt_offliner(cdm);
+	}
+}
+
 /**
  * cdm_device_lost() - say that a device has gone without warning, and its memory with it
  * @cdm: the device
@@ -390,12 +400,7 @@ void cdm_device_lost(struct cdm_device *cdm)
 {
 	unsigned long lost;
 
-	/* Whoever is at moving pages, or waits for the lock to begin, gives up */
-	scoped_guard(spinlock_irq, &cdm->wait.lock) {
-		WRITE_ONCE(cdm->gone, true);
-		wake_up_all_locked(&cdm->wait);
-		cdm_interrupt_offliner(cdm);
-	}
+	cdm_mark_gone(cdm);
 	guard(mutex)(&cdm->lock);
 
 	if (cdm->removed)

@@ -123,6 +123,18 @@ add_fault()
 	printf '%#x' "-$2" >"$fail_function/$1/retval"
 }
 
+# wait_for FILE VALUE: up to 20 seconds
+wait_for()
+{
+	local _
+
+	for _ in $(seq 200); do
+		[ "$(cat "$1")" != "$2" ] || return 0
+		sleep 0.1
+	done
+	fail "$1 is '$(cat "$1")', not '$2'"
+}
+
 # can_fail_nth: does the kernel let a task's n-th allocation fail? Then arm every kind of it.
 can_fail_nth()
 {

@@ -217,18 +217,6 @@ drain_in_the_way()
 removal_is_not_kept_by_a_drain() { pinned drain_in_the_way; }
 test_removal_is_not_kept_by_a_drain() { with_device "" removal_is_not_kept_by_a_drain; }
 
-# wait_for FILE VALUE: up to 20 seconds
-wait_for()
-{
-	local _
-
-	for _ in $(seq 200); do
-		[ "$(cat "$1")" != "$2" ] || return 0
-		sleep 0.1
-	done
-	fail "$1 is '$(cat "$1")', not '$2'"
-}
-
 cancelled()
 {
 	local answer=/tmp/cdm_cancelled progress

@@ -167,6 +167,38 @@ partitioned()
 }
 test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned; }
 
+count_lost() { dmesg | grep -c 'gone without warning'; }
+
+# The card is pulled out while its second device waits for a pinned page. The users of both are
+# told at once; the removal waits for who has it pinned.
+pulled_out_of_a_drain()
+{
+	local other before _ rc=0 hold answer=/tmp/cdm_model_drain yank
+
+	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
+	before=$(count_lost)
+	start_tool "$here/hold" "$other" 8 pin
+	expect hold "$(listen)" "bound 2048" || rc=1
+	hold=$tool_pid
+	write offline "$(cdm_of "$other")/state" >$answer &
+	wait_for "$(cdm_of "$other")/state" draining || rc=1
+	"$CDM_PLUG" yank &
+	yank=$!
+	for _ in $(seq 150); do
+		[ "$(count_lost)" -lt $((before + 2)) ] || break
+		sleep 0.1
+	done
+	expect "devices that are lost after 15 s" $(($(count_lost) - before)) 2 || rc=1
+	kill -KILL "$hold"
+	wait $yank || rc=1
+	expect "the writer's errno" "$(cat $answer)" ECANCELED || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
+}
+test_pulled_out_of_a_drain()
+{
+	with_parameter $module/partitions 2 1 with_card pulled_out_of_a_drain
+}
+
 # No driver takes the card then, and the log says why
 wrong_partitions()
 {
@@ -180,4 +212,4 @@ wrong_partitions()
 test_wrong_partitions() { with_parameter $module/partitions 9 1 wrong_partitions; }
 
 run_tests three_doors oversubscription engine whole_life pulled_out partitions \
-	wrong_partitions
+	pulled_out_of_a_drain wrong_partitions
