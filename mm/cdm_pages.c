@@ -445,10 +445,9 @@ unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pa
 		if (!cdm_page_is_held(page))
 			continue;
 		nr = compound_nr(page);
-		for (i = 0; i < nr; i++) {
-			SetPageHWPoison(page + i);
-			num_poisoned_pages_inc(pfn + i);
-		}
+		for (i = 0; i < nr; i++)
+			if (!TestSetPageHWPoison(page + i))
+				num_poisoned_pages_inc(pfn + i);
 		marked += nr;
 	}
 	return marked;

@@ -138,7 +138,10 @@ static void unpublish(struct cdm_device *cdm)
  * an error pointer after one log line that says what was wrong, and with nothing done:
  * -EINVAL, -ERANGE, -EBUSY as of cdm_config_check(); -EBUSY for a node that is, or since
  * boot was, another device's; -EEXIST for a range that overlaps RAM or another device;
- * -ENOSPC when no reserved node id is left; -ENOMEM.
+ * -ENOSPC when no reserved node id is left; -EOPNOTSUPP for what an unmodified kernel cannot
+ * give; -EPERM for memory that may not be added there; -ENOMEM. -ENOTRECOVERABLE, or another
+ * one with a log line that says so, when memory that was added could not be taken back: its
+ * blocks stay offline until reboot.
  */
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config)
 {
@@ -207,9 +210,9 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  *
  * Context: Process context.
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM
- * that counts for it; -ETIMEDOUT
- * when a page did not move in time, -ECANCELED when an administrator ended it,
- * -ENOMEM: then the device is as it was, and the call can be made again.
+ * that counts for it; -ETIMEDOUT when a page did not move in time; -ECANCELED when an
+ * administrator ended it; -ENOMEM: then the device is as it was, and the call can be made
+ * again. -ENODEV when it has gone already. Not for a device of devm_cdm_device_register().
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {

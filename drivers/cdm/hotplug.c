@@ -160,7 +160,7 @@ int cdm_hotplug_add(struct cdm_device *cdm, const struct cdm_config *registered)
 			cdm->ranges[0].start, cdm->size, ERR_PTR(rc));
 		/* Some of it could not be taken back */
 		if (rc == -ENOTRECOVERABLE)
-			keep_until_reboot(cdm);
+			goto keep_memory;
 		goto unregister_notifier;
 	}
 	set_perf_attrs(cdm);
@@ -182,12 +182,19 @@ int cdm_hotplug_add(struct cdm_device *cdm, const struct cdm_config *registered)
 
 remove_memory:
 	if (cdm_run_job(cdm, remove_work, cdm_undo_seconds()))
-		keep_until_reboot(cdm);
-	else
-		cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
+		goto keep_memory;
+	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);
 unregister_notifier:
 	cdm_node_set_ops(config->nid, NULL);
 	cdm_end_watching(cdm);
+	return rc;
+
+	/* Its blocks are watched on: nobody brings online what no driver looks after */
+keep_memory:
+	WRITE_ONCE(cdm->abandoned, true);
+	WRITE_ONCE(cdm->removed, true);
+	cdm_node_set_ops(config->nid, NULL);
+	keep_until_reboot(cdm);
 	return rc;
 }
 
@@ -286,7 +293,8 @@ EXPORT_SYMBOL_GPL(cdm_device_offline);
  * cdm_device_cancel() - end what cdm_device_online() or _offline() are doing
  * @cdm: the device
  *
- * Who called them is told so, once every block is back in the state that it was in.
+ * Who called them is told so, once every block is back in the state that it was in; or they
+ * were at their end just then, and succeed.
  *
  * Context: Any but NMI.
  * Return: 0; -ENOENT when neither is at work.

@@ -82,12 +82,15 @@ struct cdm_ioc_migrate {
 /* Errors of all: EFAULT, E2BIG, EINVAL for a size that is too small and for unknown flags */
 #define CDM_IOC_INFO		_IOWR(0xcd, 0, struct cdm_ioc_info)
 
-/* EBUSY: it has more already; EPERM: more than before, without CAP_SYS_RESOURCE */
+/*
+ * EINVAL: 0, or more than the device has; EBUSY: it has more already; EPERM: more than before,
+ * without CAP_SYS_RESOURCE
+ */
 #define CDM_IOC_QUOTA		_IOW(0xcd, 1, struct cdm_ioc_quota)
 
 /*
- * EBADF: not open for writing; ENODEV: the device is not online; ENOMEM; EOPNOTSUPP: the kernel
- * has no CONFIG_CDM
+ * EINVAL: what is not whole pages, none, or more than 1 GiB; EBADF: not open for writing;
+ * ENODEV: the device is not online; ENOMEM; EOPNOTSUPP: the kernel has no CONFIG_CDM
  */
 #define CDM_IOC_MIGRATE		_IOWR(0xcd, 2, struct cdm_ioc_migrate)
 

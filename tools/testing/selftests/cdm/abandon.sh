@@ -78,7 +78,7 @@ test_remove_gives_up_a_pinned_page()
 
 test_registration_is_stuck()
 {
-	local pci start block before rc=0
+	local pci start block before node rc=0
 
 	[ -d $fail_function ] || return "$KSFT_SKIP"
 	before=$(cat $nodes/has_cdm)
@@ -95,8 +95,10 @@ test_registration_is_stuck()
 	start_tool "$here/cdm_test_ctl"
 	expect register "$(tell "register $start $block -1")" "error EPERM" || rc=1
 	echo >$fail_function/inject
-	dmesg | grep -q 'keeps its memory blocks until reboot' || fail "not in the log" || rc=1
+	node=$(dmesg | sed -n 's/.*node \([0-9]*\) keeps its memory blocks until reboot/\1/p')
+	[ -n "$node" ] || fail "not in the log" || rc=1
 	# its blocks are there, offline, and nobody else's
+	expect "online" "$(write online_movable "$(blocks_of "$node")/state")" EPERM || rc=1
 	expect has_cdm "$(cat $nodes/has_cdm)" "$before" || rc=1
 	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 3 || rc=1
 	expect "again" "$(tell "register $start $block -1")" "error EEXIST" || rc=1
