@@ -5,11 +5,13 @@
 
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
+#include <linux/rwsem.h>
 
 struct address_space;
 struct cdm_range;
 struct folio;
 struct page;
+struct vm_area_struct;
 
 /* Nodes whose own zones lead their FALLBACK list (CDM_FALLBACK_SYSTEM) */
 extern nodemask_t cdm_fallback_map;
@@ -29,6 +31,7 @@ extern nodemask_t cdm_lost_map;
 u64 cdm_registration_of(int nid);
 struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order);
 int cdm_mapping_nid(const struct address_space *mapping);
+struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, unsigned long *nr);
 struct folio *cdm_get_folio_of(unsigned long pfn);
 
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
@@ -39,6 +42,9 @@ typedef void (*cdm_visit_t)(struct page *page, unsigned long nr, void *arg);
 
 void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
 		     void *arg);
+
+/* Held for write while a block goes offline, and its zone may lose the per-CPU lists */
+extern struct rw_semaphore cdm_pcp_lock;
 
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;

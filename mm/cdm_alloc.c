@@ -13,9 +13,11 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pagevec.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/vmstat.h>
 
+#include "cdm.h"
 #include "internal.h"
 
 /**
@@ -89,7 +91,13 @@ bool cdm_node_make_room(int nid, unsigned int order)
 }
 EXPORT_SYMBOL_GPL(cdm_node_make_room);
 
-/* Free pages on the CPUs' lists, which go away with the zone's last page */
+/*
+ * Keeps a zone's per-CPU lists, which go away with its last page: whoever offlines a block has
+ * it for write. Not mem_hotplug_lock, under which mappings are locked: who allocates may have
+ * locked one.
+ */
+DECLARE_RWSEM(cdm_pcp_lock);
+
 static unsigned long cdm_pcp_pages(struct zone *zone)
 {
 	unsigned long pages = 0;
@@ -106,19 +114,20 @@ static unsigned long cdm_pcp_pages(struct zone *zone)
  *
  * The lists may hold an eighth of the node, on CPUs that will not ask for it.
  *
- * Context: Process context. Takes mem_hotplug_lock.
- * Return: false when there were none.
+ * Context: Process context, may sleep.
+ * Return: false when there were none, or a block is being offlined.
  */
 bool cdm_node_drain_pcp(int nid)
 {
 	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
 	bool any;
 
-	get_online_mems();
+	if (!down_read_trylock(&cdm_pcp_lock))
+		return false;
 	any = cdm_pcp_pages(zone);
 	if (any)
 		drain_all_pages(zone);
-	put_online_mems();
+	up_read(&cdm_pcp_lock);
 	return any;
 }
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);

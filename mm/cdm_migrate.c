@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Coherent device memory: user pages move onto a device and off it because its driver says
- * so, and the device copies where it can.
+ * so, many at a time.
  *
- * Who moves pages otherwise (move_pages(2), a drain) comes through cdm_copy_folio(), too.
- *
- * Locking: what a driver offers for its node is used under cdm_ops_srcu, and what replaces it
- * waits for those who do. A batch is its caller's.
+ * Locking: a batch is its caller's; the folios in it are isolated.
  */
 #include <linux/bsearch.h>
 #include <linux/cdm_node.h>
@@ -16,103 +13,14 @@
 #include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
-#include <linux/pagewalk.h>
 #include <linux/rcupdate.h>
-#include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
-#include <linux/srcu.h>
 #include <linux/swap.h>
-#include <linux/xarray.h>
 
 #include "cdm.h"
 #include "internal.h"
-
-DEFINE_STATIC_SRCU(cdm_ops_srcu);
-
-/* struct cdm_node_ops by node */
-static DEFINE_XARRAY(cdm_node_ops);
-
-/**
- * cdm_node_set_ops() - say what a device does for mm
- * @nid: its node
- * @ops: what it does, until it is replaced; NULL for nothing any more
- *
- * On return nobody uses what was there before.
- *
- * Context: Process context, not within one of the functions.
- * Return: 0 or -ENOMEM; always 0 for NULL.
- */
-int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops)
-{
-	int rc = xa_err(xa_store(&cdm_node_ops, nid, (void *)ops, GFP_KERNEL));
-
-	synchronize_srcu_expedited(&cdm_ops_srcu);
-	return rc;
-}
-EXPORT_SYMBOL_GPL(cdm_node_set_ops);
-ALLOW_ERROR_INJECTION(cdm_node_set_ops, ERRNO);
-
-/* Which of the devices that have had a node has it now; 0 for none */
-u64 cdm_registration_of(int nid)
-{
-	const struct cdm_node_ops *ops;
-	int idx = srcu_read_lock(&cdm_ops_srcu);
-	u64 id;
-
-	ops = xa_load(&cdm_node_ops, nid);
-	id = ops ? ops->id : 0;
-	srcu_read_unlock(&cdm_ops_srcu, idx);
-	return id;
-}
-
-/* A folio for the file of the device @id, from there; NULL when there is none */
-struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order)
-{
-	const struct cdm_node_ops *ops;
-	struct folio *folio = NULL;
-	int idx = srcu_read_lock(&cdm_ops_srcu);
-
-	ops = xa_load(&cdm_node_ops, nid);
-	if (ops && ops->id == id)
-		folio = ops->alloc(ops, order);
-	srcu_read_unlock(&cdm_ops_srcu, idx);
-	return folio;
-}
-
-/* Ask the device of @nid; returns what folio_mc_copy() would, or 1 when it does not copy */
-static int cdm_device_copies(int nid, struct folio *to, struct folio *from)
-{
-	const struct cdm_node_ops *ops;
-	int idx, rc = 1;
-
-	if (!node_is_cdm(nid))
-		return 1;
-	idx = srcu_read_lock(&cdm_ops_srcu);
-	ops = xa_load(&cdm_node_ops, nid);
-	if (ops && ops->copy && !ops->copy(ops, to, from))
-		rc = 0;
-	srcu_read_unlock(&cdm_ops_srcu, idx);
-	return rc;
-}
-
-/*
- * In front of every copy that a migration makes. @atomic is not NULL where a lock may be held
- * that spins (buffer heads). Returns 0 when it is done, an error, or 1 for the CPU to do it.
- */
-int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
-{
-	int rc;
-
-	/* There is nothing to read any more, and what is read instead is not what was there */
-	if (node_isset(folio_nid(from), cdm_lost_map))
-		return -EHWPOISON;
-	if (atomic)
-		return 1;
-	rc = cdm_device_copies(folio_nid(from), to, from);
-	return rc ? cdm_device_copies(folio_nid(to), to, from) : 0;
-}
 
 /* Pages that are isolated and moved together */
 #define CDM_BATCH 512
@@ -133,6 +41,7 @@ struct cdm_run {
  * @nr_pages: what these are together
  * @runs: pages that wait for the end of it
  * @nr_runs: how many runs
+ * @refused: the last one that there was no room for
  * @no_room: there was none for a page
  * @left: folios that did not move
  * @nr_left: how many
@@ -145,6 +54,7 @@ struct cdm_batch {
 	unsigned long nr_pages;
 	unsigned int nr_runs;
 	unsigned int nr_left;
+	struct folio *refused;
 	bool no_room;
 	struct cdm_run runs[CDM_BATCH];
 	struct folio *left[CDM_BATCH + MAX_ORDER_NR_PAGES];
@@ -165,23 +75,49 @@ static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 	return batch;
 }
 
-/* On a device as its driver allocates, and not while it is drained; in RAM as for anybody */
+/* As its driver allocates, and not while it is drained */
+static struct folio *cdm_try_folio(struct cdm_batch *batch, unsigned int order)
+{
+	struct folio *folio = NULL;
+
+	rcu_read_lock();
+	if (!node_isset(batch->nid, cdm_draining_map))
+		folio = __folio_alloc(CDM_GFP | (order ? __GFP_COMP : 0), order, batch->nid,
+				      &batch->nodes);
+	rcu_read_unlock();
+	return folio;
+}
+
+/* The last free pages may lie on the CPUs' lists */
+static struct folio *cdm_new_folio_on_device(struct cdm_batch *batch, unsigned int order)
+{
+	struct folio *folio = cdm_try_folio(batch, order);
+
+	if (!folio && !order && cdm_node_drain_pcp(batch->nid))
+		folio = cdm_try_folio(batch, order);
+	return folio;
+}
+
+/* In RAM as for anybody */
+static struct folio *cdm_new_folio_in_ram(struct cdm_batch *batch, unsigned int order)
+{
+	gfp_t gfp = order ? GFP_TRANSHUGE_LIGHT : GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
+
+	return __folio_alloc(gfp | __GFP_NOWARN, order, numa_mem_id(), &batch->nodes);
+}
+
 static struct folio *cdm_new_folio(struct folio *src, unsigned long private)
 {
 	struct cdm_batch *batch = (struct cdm_batch *)private;
 	unsigned int order = folio_order(src);
-	gfp_t gfp = CDM_GFP | (order ? __GFP_COMP : 0);
-	struct folio *dst = NULL;
+	struct folio *dst;
 
-	if (batch->nid == NUMA_NO_NODE) {
-		gfp = order ? GFP_TRANSHUGE_LIGHT : GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL;
-		dst = __folio_alloc(gfp | __GFP_NOWARN, order, numa_mem_id(), &batch->nodes);
-	} else {
-		rcu_read_lock();
-		if (!node_isset(batch->nid, cdm_draining_map))
-			dst = __folio_alloc(gfp, order, batch->nid, &batch->nodes);
-		rcu_read_unlock();
-	}
+	if (batch->nid == NUMA_NO_NODE)
+		dst = cdm_new_folio_in_ram(batch, order);
+	else
+		dst = cdm_new_folio_on_device(batch, order);
+	if (!dst)
+		batch->refused = src;
 	/* A large folio is split, and moved in pieces */
 	if (!dst && !order)
 		batch->no_room = true;
@@ -283,15 +219,27 @@ static int cdm_has_pfn(const void *key, const void *element)
 	return pfn - folio_pfn(folio) >= folio_nr_pages(folio);
 }
 
-/* Has a page stayed? */
-static bool cdm_is_left(const struct cdm_batch *batch, unsigned long pfn)
+/* Does somebody refer to an isolated folio whom migrate_pages() knows nothing of? */
+static bool cdm_is_pinned(const struct folio *folio)
 {
-	return batch->nr_left && bsearch(&pfn, batch->left, batch->nr_left, sizeof(*batch->left),
-					 cdm_has_pfn);
+	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+}
+
+/* What became of a page: 0, or why it has stayed */
+static int cdm_page_status(const struct cdm_batch *batch, unsigned long pfn)
+{
+	struct folio **left = NULL;
+
+	if (batch->nr_left)
+		left = bsearch(&pfn, batch->left, batch->nr_left, sizeof(*batch->left),
+			       cdm_has_pfn);
+	if (!left)
+		return 0;
+	return batch->no_room && !cdm_is_pinned(*left) ? -ENOMEM : -EBUSY;
 }
 
 /* What migrate_pages() left is still where it was, each with its pfn */
-static void cdm_batch_report(struct cdm_batch *batch, int why)
+static void cdm_batch_report(struct cdm_batch *batch)
 {
 	const struct cdm_run *run;
 	struct folio *folio;
@@ -304,7 +252,22 @@ static void cdm_batch_report(struct cdm_batch *batch, int why)
 	sort(batch->left, batch->nr_left, sizeof(*batch->left), cdm_by_pfn, NULL);
 	for (run = batch->runs; run < batch->runs + batch->nr_runs; run++)
 		for (i = 0; i < run->nr; i++)
-			run->status[i] = cdm_is_left(batch, run->pfn + i) ? why : 0;
+			run->status[i] = cdm_page_status(batch, run->pfn + i);
+}
+
+/*
+ * migrate_pages() gives up at the first large folio that there is no room for and that cannot
+ * be split. There may be some for the others, so it is set aside.
+ */
+static void cdm_batch_migrate(struct cdm_batch *batch)
+{
+	LIST_HEAD(aside);
+
+	while (migrate_pages(&batch->folios, cdm_new_folio, NULL, (unsigned long)batch,
+			     MIGRATE_SYNC, MR_SYSCALL, NULL) == -ENOMEM &&
+	       folio_test_large(batch->refused))
+		list_move_tail(&batch->refused->lru, &aside);
+	list_splice(&aside, &batch->folios);
 }
 
 /* Move what was isolated */
@@ -313,34 +276,11 @@ static void cdm_batch_move(struct cdm_batch *batch)
 	if (!batch->nr_runs)
 		return;
 	batch->no_room = false;
-	migrate_pages(&batch->folios, cdm_new_folio, NULL, (unsigned long)batch, MIGRATE_SYNC,
-		      MR_SYSCALL, NULL);
-	cdm_batch_report(batch, batch->no_room ? -ENOMEM : -EBUSY);
+	cdm_batch_migrate(batch);
+	cdm_batch_report(batch);
 	putback_movable_pages(&batch->folios);
 	batch->nr_runs = 0;
 	batch->nr_pages = 0;
-}
-
-/*
- * The page at an address of a mapping, with a reference; NULL for none, or one of zeroes. @nr
- * is how many of its folio are mapped there, one after the other, as far as that is known.
- */
-static struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr,
-				    unsigned long *nr)
-{
-	struct page *page = NULL;
-	struct folio_walk fw;
-
-	*nr = 1;
-	if (!folio_walk_start(&fw, vma, addr, 0))
-		return NULL;
-	if (fw.page && get_page_unless_zero(compound_head(fw.page))) {
-		page = fw.page;
-		if (fw.level == FW_LEVEL_PMD)
-			*nr = (PMD_SIZE - (addr & ~PMD_MASK)) >> PAGE_SHIFT;
-	}
-	folio_walk_end(&fw, vma);
-	return page;
 }
 
 /*
@@ -368,24 +308,6 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 	rc = cdm_batch_add(batch, page, *nr, status);
 	put_page(page);
 	return rc;
-}
-
-/* The folio that a page is in, with a reference, or NULL */
-struct folio *cdm_get_folio_of(unsigned long pfn)
-{
-	struct page *page = pfn_to_online_page(pfn);
-	struct folio *folio;
-
-	if (!page)
-		return NULL;
-	folio = page_folio(page);
-	if (!folio_try_get(folio))
-		return NULL;
-	if (page_folio(page) == folio)
-		return folio;
-	/* It had become another one before the reference held it */
-	folio_put(folio);
-	return NULL;
 }
 
 static int cdm_batch_add_pfn(struct cdm_batch *batch, unsigned long pfn, int *status)
@@ -466,7 +388,8 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
  * @start: a page's address
  * @nr: how many pages
  * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
- *	of a kind that moves, -EBUSY somebody refers to it, -ENOMEM no room, -EOPNOTSUPP
+ *	of a kind that moves, -EBUSY somebody refers to it, or its content cannot be read,
+ *	-ENOMEM no room, -EOPNOTSUPP
  *	hugetlb and memory of other devices, -EACCES not for @whose, -EINTR the calling task
  *	was killed before
  * @whose: which pages may be moved
@@ -501,89 +424,3 @@ long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr,
 	return cdm_migrate(nid, &source, nr, status, CDM_MIGRATE_ANY);
 }
 EXPORT_SYMBOL_GPL(cdm_node_migrate_pfns);
-
-/**
- * cdm_node_locate() - where is what a process has at an address?
- * @mm: the process's, which the caller has a reference to
- * @addr: an address
- * @pfn: which page, at this moment; it may be moved at any time
- *
- * Context: Process context. Takes mmap_lock.
- * Return: the node; -EFAULT where nothing is mapped, -ENOENT where no page is.
- */
-int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn)
-{
-	struct vm_area_struct *vma;
-	struct page *page = NULL;
-	unsigned long nr;
-	int nid = -EFAULT;
-
-	mmap_read_lock(mm);
-	vma = vma_lookup(mm, addr);
-	if (vma) {
-		page = cdm_get_page_at(vma, addr, &nr);
-		nid = -ENOENT;
-	}
-	mmap_read_unlock(mm);
-	if (page) {
-		*pfn = page_to_pfn(page);
-		nid = page_to_nid(page);
-		put_page(page);
-	}
-	return nid;
-}
-EXPORT_SYMBOL_GPL(cdm_node_locate);
-
-struct cdm_mappings {
-	cdm_mapping_t visit;
-	void *arg;
-	int nr;
-};
-
-static bool cdm_visit_mapping(struct folio *folio, struct vm_area_struct *vma,
-			      unsigned long address, void *arg)
-{
-	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, address, 0);
-	struct cdm_mappings *mappings = arg;
-
-	if (!page_vma_mapped_walk(&pvmw))
-		return true;
-	address = pvmw.address;
-	page_vma_mapped_walk_done(&pvmw);
-	mappings->nr++;
-	return mappings->visit(vma->vm_mm, address, mappings->arg);
-}
-
-/**
- * cdm_node_walk_mappings() - find who has a page mapped
- * @pfn: a page that is online
- * @visit: called for each mapping of its folio with the address of the first page of it that
- *	is mapped there, and a mm that stays for the time of the call; false ends the search
- * @arg: passed on
- *
- * Context: Process context. Takes the folio's lock and that of its rmap; @visit must not
- * take mmap_lock.
- * Return: how many mappings were visited; -ENOENT for what is no user's page.
- */
-int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)
-{
-	struct cdm_mappings mappings = { .visit = visit, .arg = arg };
-	struct rmap_walk_control rwc = {
-		.rmap_one = cdm_visit_mapping,
-		.anon_lock = folio_lock_anon_vma_read,
-		.arg = &mappings,
-	};
-	struct folio *folio = cdm_get_folio_of(pfn);
-
-	if (!folio)
-		return -ENOENT;
-	folio_lock(folio);
-	if (folio_mapped(folio) && folio->mapping)
-		rmap_walk(folio, &rwc);
-	else
-		mappings.nr = -ENOENT;
-	folio_unlock(folio);
-	folio_put(folio);
-	return mappings.nr;
-}
-EXPORT_SYMBOL_GPL(cdm_node_walk_mappings);

@@ -155,14 +155,13 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
  *
  * Neither falls back to another node nor wakes the OOM killer. Reclaims and compacts on the
  * device alone, and only where its driver granted %CDM_CAP_RECLAIM or %CDM_CAP_COMPACTION:
- * then the caller must hold no lock that reclaim could want. When the device is full, it takes
- * mem_hotplug_lock, inside of which pages are moved: so without CDM_ALLOC_ATOMIC the caller
- * holds neither mmap_lock nor a lock that one of its MMU notifiers takes. The calling task's
- * cpuset and memory policy do not matter. With CDM_ALLOC_SPILL, and only then, it may be
- * system RAM (cdm_page_is_spilled()), within the device's budget, and also while the device
- * is offline or drained.
+ * then, and with CDM_ALLOC_SPILL, the caller must hold no lock that reclaim could want. The
+ * calling task's cpuset and memory policy do not matter. With CDM_ALLOC_SPILL, and only then,
+ * it may be system RAM (cdm_page_is_spilled()), within the device's budget, and also while the
+ * device is offline or drained.
  *
- * Context: Process context, may sleep; any context but NMI with CDM_ALLOC_ATOMIC.
+ * Context: Process context, may sleep, also under mmap_lock; any context but NMI with
+ * CDM_ALLOC_ATOMIC.
  * Return: pages; NULL when the device has none left, is not online or is being drained, when
  * the budget is used up, or when @order is too large.
  */
@@ -199,15 +198,14 @@ static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order)
 {
 	struct cdm_device *cdm = container_of(ops, struct cdm_device, node_ops);
-	/* Not what waits on CPUs' lists: that takes mem_hotplug_lock, outside of mmap_lock */
-	unsigned int attempt = 1;
+	unsigned int attempt = 0;
 	struct folio *folio;
 
 	while (!(folio = try_alloc_folio(cdm, order)))
 		if (order || !cdm_make_room(cdm, 1, CDM_ALLOC_NO_EVICT, attempt++))
 			break;
 	if (!folio) {
-		atomic_long_inc(&cdm->failed);
+		atomic_long_add(!order, &cdm->failed);
 	} else if (cdm_device_scrubs(cdm, CDM_ALLOC_ZERO)) {
 		cdm_scrub(cdm, &folio->page, folio_nr_pages(folio));
 		folio_mark_uptodate(folio);
@@ -330,7 +328,8 @@ void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page *
  * @page: what cdm_alloc_pages() returned
  * @order: the order that it was called with
  *
- * A page that comes back after cdm_device_remove() has given it up stays lost. System RAM
+ * A page that comes back after cdm_device_remove() has given it up stays lost, and so does
+ * one that is given back to a device that it is not of, with a line in the log. System RAM
  * counts for the budget until nobody refers to it any more; so long, too, a block with a
  * page that has gone bad counts as the driver's.
  *
@@ -342,6 +341,11 @@ void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int orde
 
 	if (likely(held)) {
 		put_back_on_device(cdm, page, order, held);
+		return;
+	}
+	if (!cdm_is_noted(cdm, page)) {
+		dev_err_ratelimited(&cdm->dev, "pages at %#llx are not this device's, and lost\n",
+				    PFN_PHYS(page_to_pfn(page)));
 		return;
 	}
 	cdm_put_back_spilled(cdm, page, order);

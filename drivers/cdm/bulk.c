@@ -60,6 +60,19 @@ static unsigned long try_alloc_bulk(struct cdm_device *cdm, gfp_t gfp, unsigned 
 	return got;
 }
 
+/* Neighbours together: to ask the device for each page takes longer than to clear it */
+static void scrub_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
+{
+	unsigned long run;
+
+	for (; nr; nr -= run, pages += run) {
+		for (run = 1; run < nr; run++)
+			if (page_to_pfn(pages[run]) != page_to_pfn(pages[0]) + run)
+				break;
+		cdm_scrub(cdm, pages[0], run);
+	}
+}
+
 /**
  * cdm_alloc_pages_bulk() - allocate many single pages on a device
  * @cdm: the device
@@ -76,14 +89,14 @@ unsigned long cdm_alloc_pages_bulk(struct cdm_device *cdm, unsigned int flags, u
 {
 	bool scrub = cdm_device_scrubs(cdm, flags);
 	gfp_t gfp = CDM_GFP | (flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0);
-	unsigned long done = 0, got, i;
+	unsigned long done = 0, got;
 
 	/* The page allocator fills what is empty */
 	memset_p((void **)pages, NULL, nr);
 	while (done < nr) {
 		got = try_alloc_bulk(cdm, gfp, min(nr - done, BULK_CHUNK), pages + done);
-		for (i = done; scrub && i < done + got; i++)
-			cdm_scrub(cdm, pages[i], 1);
+		if (scrub)
+			scrub_pages(cdm, got, pages + done);
 		if (!got) {
 			/* For one page, all that can be done for it */
 			pages[done] = cdm_alloc_pages(cdm, 0, flags);
@@ -205,14 +218,15 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
  * @cdm: the device
  * @nr_pages: how many; aligned to the largest block of the page allocator (4 MiB on most
  *	machines), or to 2^MAX_PAGE_ORDER pages
- * @flags: CDM_ALLOC_ZERO, CDM_ALLOC_NO_EVICT
+ * @flags: CDM_ALLOC_ZERO, CDM_ALLOC_NO_EVICT; others mean nothing here
  *
  * For what is larger than cdm_alloc_pages() gives: it looks at all of the memory, and takes
  * a moment. Nobody's pages are moved for it, but for one that is faulted in while a piece that
  * was free is being taken: that may move to system RAM. The pages are single ones, not a
  * compound page.
  *
- * Context: Process context, may sleep. Takes mem_hotplug_lock.
+ * Context: Process context, may sleep. Takes mem_hotplug_lock, inside of which pages are moved:
+ * the caller holds neither mmap_lock nor a lock that one of its MMU notifiers takes.
  * Return: the first page; NULL when there is no free piece of that size, when @nr_pages is
  * 0, or when the device is not online.
  */

@@ -282,6 +282,7 @@ void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned in
 /* linger.c */
 void cdm_linger_init(struct cdm_device *cdm);
 void cdm_linger_exit(struct cdm_device *cdm);
+bool cdm_is_noted(struct cdm_device *cdm, struct page *page);
 bool cdm_may_linger(struct cdm_device *cdm, struct page *page, unsigned int order);
 void cdm_will_not_linger(struct cdm_device *cdm, struct page *page);
 void cdm_linger(struct cdm_device *cdm, struct page *page);

@@ -48,16 +48,31 @@ static struct edu {
 	void __iomem *regs;
 } *engine;
 
+/*
+ * What it was told to do it may do still, to memory that is somebody else's by then: so nothing
+ * of it reaches memory any more.
+ */
+static void stop_engine(void)
+{
+	pci_clear_master(to_pci_dev(engine->dev));
+	dev_err(engine->dev, "no answer within %lu s: not used any more\n",
+		EDU_TIMEOUT_US / USEC_PER_SEC);
+}
+
 static int transfer(u64 src, u64 dst, u64 cmd)
 {
 	u64 now;
+	int rc;
 
 	lo_hi_writeq(src, engine->regs + EDU_DMA_SRC);
 	lo_hi_writeq(dst, engine->regs + EDU_DMA_DST);
 	lo_hi_writeq(EDU_PART, engine->regs + EDU_DMA_COUNT);
 	lo_hi_writeq(cmd | EDU_CMD_START, engine->regs + EDU_DMA_CMD);
-	return read_poll_timeout(lo_hi_readq, now, !(now & EDU_CMD_START), EDU_POLL_US,
-				 EDU_TIMEOUT_US, false, engine->regs + EDU_DMA_CMD);
+	rc = read_poll_timeout(lo_hi_readq, now, !(now & EDU_CMD_START), EDU_POLL_US,
+			       EDU_TIMEOUT_US, false, engine->regs + EDU_DMA_CMD);
+	if (rc)
+		stop_engine();
+	return rc;
 }
 
 static int copy_mapped(dma_addr_t to, dma_addr_t from)
@@ -112,7 +127,6 @@ int cdm_edu_copy(struct page *to, struct page *from, unsigned long nr_pages)
 		rc = copy_page_by_engine(to++, from++);
 		copied_pages += !rc;
 	}
-	/* It may be at it still, and would not hear of the next one */
 	if (rc == -ETIMEDOUT)
 		engine = NULL;
 	return rc;

@@ -138,23 +138,33 @@ static int scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pag
 	return 0;
 }
 
+/* By the engine, or the CPU: false for memory that has an error, the buffer is there still */
+static bool copy_buffer(struct page *to, struct page *from)
+{
+	unsigned int i;
+
+	if (!cdm_edu_copy(to, from, 1 << BUFFER_ORDER))
+		return true;
+	for (i = 0; i < 1 << BUFFER_ORDER; i++)
+		if (copy_mc_highpage(to + i, from + i))
+			return false;
+	return true;
+}
+
 /* To system RAM, within the budget: the page that it had is free again */
 static bool spill_buffer(struct card *card, struct buffer *buffer)
 {
 	struct cdm_device *cdm = card->cdm[0];
 	struct page *ram = cdm_alloc_pages(cdm, BUFFER_ORDER,
 					   CDM_ALLOC_SPILL | CDM_ALLOC_NO_EVICT);
-	unsigned int i;
 
 	if (!ram)
 		return false;
-	if (!cdm_page_is_spilled(cdm, ram)) {
-		/* Somebody gave memory back meanwhile: there is room without us */
+	/* Not of the device, which has room without us if somebody gave memory back meanwhile */
+	if (!cdm_page_is_spilled(cdm, ram) || !copy_buffer(ram, buffer->page)) {
 		cdm_free_pages(cdm, ram, BUFFER_ORDER);
 		return false;
 	}
-	for (i = 0; i < 1 << BUFFER_ORDER; i++)
-		copy_highpage(ram + i, buffer->page + i);
 	cdm_free_pages(cdm, buffer->page, BUFFER_ORDER);
 	buffer->page = ram;
 	return true;

@@ -48,6 +48,19 @@ bool cdm_may_linger(struct cdm_device *cdm, struct page *page, unsigned int orde
 }
 
 /**
+ * cdm_is_noted() - is a page one that cdm_may_linger() was called for?
+ * @cdm: the device
+ * @page: a page that the caller was given
+ *
+ * Context: Any but NMI.
+ * Return: false for a page that is not the device's, or that is free.
+ */
+bool cdm_is_noted(struct cdm_device *cdm, struct page *page)
+{
+	return xa_load(&cdm->pages, page_to_pfn(page));
+}
+
+/**
  * cdm_will_not_linger() - forget what cdm_may_linger() noted, before the page is freed
  * @cdm: the device
  * @page: the page

@@ -2,7 +2,9 @@
 /*
  * Coherent device memory: system RAM for what does not fit on a device, within a budget.
  *
- * A page counts from before it is allocated until nobody refers to it (linger.c).
+ * A page counts from before it is allocated until nobody refers to it (linger.c). Who walks
+ * pfns (compaction, say) may take a reference after the last look, and drop it as soon as it
+ * has seen what the page is: for that moment the page is nobody's any more, and not free yet.
  *
  * Locking: spill_used is exact without a lock, a share is taken before its page is
  * allocated and put back after it was freed. A share is taken in a read-side critical
@@ -115,7 +117,7 @@ void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned in
  *
  * The caller has unmapped it, and nobody else uses it.
  *
- * Context: Process context, may sleep.
+ * Context: as cdm_alloc_pages() without %CDM_ALLOC_ATOMIC.
  * Return: the pages that replace it, and @page is freed; -EINVAL for a page that is not
  * spilled, -EBUSY when somebody else refers to it, -ENOMEM when the device is still full,
  * -EHWPOISON when its content cannot be read: then nothing has changed.

@@ -41,10 +41,10 @@ enum cdm_online_policy {
  *	core held: a caller that holds what it wants passes %CDM_ALLOC_NO_EVICT. What it
  *	allocates itself evicts nothing. Returns how many pages it gave back.
  * @scrub: clear @nr_pages from @page on. For whoever asked for cleared pages, before they
- *	see them. Process context, may sleep. Returns 0, or an error and the CPU does it.
- * @copy: copy @nr_pages from @from to @to, of which one or both are the device's. Process
- *	context, may sleep; also when others than the driver move pages. Returns 0, or an
- *	error and the CPU does it.
+ *	see them. Process context, may sleep, with mmap_lock or a folio's lock held: it takes
+ *	neither, and waits for no memory. Returns 0, or an error and the CPU does it.
+ * @copy: copy @nr_pages from @from to @to, of which one or both are the device's. Also when
+ *	others than the driver move pages; as @scrub otherwise.
  *
  * All are optional. None is called, nor at work any more, once the device has been unregistered
  * or removed: whoever does that waits for them, and so they must not wait for it.
@@ -79,7 +79,8 @@ struct cdm_ops {
  * @spill_max: bytes of system RAM that allocations with %CDM_ALLOC_SPILL may have between
  *	them; 0 for none. The administrator can change it.
  * @access: bandwidth and latency of the memory for the CPUs nearest to it, as HMAT would
- *	say it; all 0 leaves that to firmware, too
+ *	say it; all 0 leaves that to firmware, and has to where its HMAT knows the node: the
+ *	node's files in sysfs would be there twice
  */
 struct cdm_config {
 	const struct cdm_range *ranges;

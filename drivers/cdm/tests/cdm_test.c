@@ -129,6 +129,24 @@ static void free_all(struct cdm_test_file *file)
 	file->source = NULL;
 }
 
+/* As a driver with a bug: it keeps the page */
+static long do_misfree(struct cdm_test_file *file, int nid)
+{
+	struct cdm_device *other = cdm_device_find(nid);
+	unsigned long index = 0;
+	void *value = xa_find(&file->pages, &index, ULONG_MAX, XA_PRESENT);
+	long rc = -ENODEV;
+
+	if (other && value) {
+		cdm_free_pages(other, pfn_to_page(index),
+			       FIELD_GET(ENTRY_ORDER, xa_to_value(value)));
+		rc = 0;
+	}
+	if (other)
+		cdm_device_put(other);
+	return rc;
+}
+
 /* Pages of one device at a time: the reference is the file's, until it frees them */
 static struct cdm_device *source_on(struct cdm_test_file *file, int nid)
 {
@@ -598,6 +616,9 @@ static long cdm_test_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 	case CDM_TEST_FREE:
 		free_all(file);
 		rc = 0;
+		break;
+	case CDM_TEST_MISFREE:
+		rc = do_misfree(file, arg);
 		break;
 	case CDM_TEST_REGISTER:
 		rc = do_register(file, &req.reg);

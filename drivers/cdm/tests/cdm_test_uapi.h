@@ -111,5 +111,7 @@ struct cdm_test_locate {
 #define CDM_TEST_ONLINE		_IO('c', 11)
 #define CDM_TEST_OFFLINE	_IO('c', 12)
 #define CDM_TEST_CANCEL		_IO('c', 13)
+/* cdm_free_pages() of a page that the file holds, to the device of another node */
+#define CDM_TEST_MISFREE	_IO('c', 14)
 
 #endif /* _CDM_TEST_UAPI_H */

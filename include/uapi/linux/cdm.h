@@ -63,11 +63,11 @@ struct cdm_ioc_quota {
  * @addr: where it begins, a multiple of the page size
  * @length: bytes, a multiple of the page size, at most 1 GiB at a time
  * @status: address of an array of a __s32 for each page, or 0; out: 0, or a negative errno
- *	that says why the page is not there: ENOENT none was touched yet, EFAULT nothing of a
- *	kind that moves is mapped, EBUSY somebody refers to it, ENOMEM no room, EOPNOTSUPP
- *	hugetlb and the like, EINTR the process was killed before, EACCES it is others' as well,
- *	is of a file that is no device's, or the file's quota was lowered and it is not of a file
- *	of the device
+ *	that says why the page is not there: ENOENT none was touched yet, or it is swapped out
+ *	or on its way elsewhere, EFAULT nothing of a kind that moves is mapped, EBUSY somebody
+ *	refers to it, ENOMEM no room, EOPNOTSUPP hugetlb and the like, EINTR the process was
+ *	killed before, EACCES it is others' as well, is of a file that is no device's, or the
+ *	file's quota was lowered and it is not of a file of the device
  * @moved: out: how many pages are where they should be
  */
 struct cdm_ioc_migrate {
@@ -80,18 +80,18 @@ struct cdm_ioc_migrate {
 };
 
 /* Errors of all: EFAULT, E2BIG, EINVAL for a size that is too small and for unknown flags */
-#define CDM_IOC_INFO		_IOWR(0xcd, 0, struct cdm_ioc_info)
+#define CDM_IOC_INFO		_IOWR(0xcd, 0x10, struct cdm_ioc_info)
 
 /*
  * EINVAL: 0, or more than the device has; EBUSY: it has more already; EPERM: more than before,
  * without CAP_SYS_RESOURCE
  */
-#define CDM_IOC_QUOTA		_IOW(0xcd, 1, struct cdm_ioc_quota)
+#define CDM_IOC_QUOTA		_IOW(0xcd, 0x11, struct cdm_ioc_quota)
 
 /*
  * EINVAL: what is not whole pages, none, or more than 1 GiB; EBADF: not open for writing;
  * ENODEV: the device is not online; ENOMEM; EOPNOTSUPP: the kernel has no CONFIG_CDM
  */
-#define CDM_IOC_MIGRATE		_IOWR(0xcd, 2, struct cdm_ioc_migrate)
+#define CDM_IOC_MIGRATE		_IOWR(0xcd, 0x12, struct cdm_ioc_migrate)
 
 #endif /* _UAPI_LINUX_CDM_H */

@@ -265,6 +265,64 @@ budget()
 }
 test_budget() { with_device "" budget; }
 
+# The driver gives what it can, and RAM is what is missing then: never more of it than that
+budget_while_online()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	fill || rc=1
+	use_tool "${device[@]}"
+	# each evicts the one before, which is of RAM and makes no room on the device
+	expect "of RAM" "$(tell "alloc $nid 0 500 flags=8")" "ok 0 500" || rc=1
+	[ "$(evict_calls)" -ge 500 ] || fail "the driver was not asked first" || rc=1
+	expect used "$(cat "$cdm/spill_used")" 4096 || rc=1
+	expect "what is left of the budget" "$(tell "alloc $nid 0 500 flags=12")" "ok 0 99" || rc=1
+	expect "none left" "$(tell "alloc $nid 0 1 flags=12")" "error ENOMEM" || rc=1
+	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
+	use_tool "${other[@]}"
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	expect "on the device, now that there is room" "$(tell "alloc $nid 0 100 flags=8")" \
+		"ok 100 0" || rc=1
+	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
+	return $rc
+}
+test_budget_while_online()
+{
+	with_device "spill_max=$((100 * 4096)) evicts=1" budget_while_online
+}
+
+# A page that is given back to another device stays its owner's, and changes no budget
+wrong_device()
+{
+	local owner=("$tool_in" "$tool_out" "$tool_pid") other other_nid rc=0
+
+	start_tool "$here/cdm_test_ctl"
+	[[ $(tell "register $((start + device_blocks * block)) $block -1 spill_max=4096") =~ ^ok\ ([0-9]+)$ ]] ||
+		fail "no second device" || rc=1
+	other_nid=${BASH_REMATCH[1]-}
+	other=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${owner[@]}"
+	expect alloc "$(tell "alloc $nid 0 1")" "ok 1 0" || rc=1
+	dmesg -C
+	expect "to the other one" "$(tell "misfree $other_nid")" ok || rc=1
+	dmesg | grep -q "cdm[0-9]*: pages at 0x[0-9a-f]* are not this device's, and lost" ||
+		fail "$(dmesg | tail -n 1)" || rc=1
+	expect held "$(cat "$cdm/pages_in_use/driver")" 1 || rc=1
+	expect "the other's budget" "$(cat "$(cdm_of "$other_nid")/spill_used")" 0 || rc=1
+	expect free "$(tell free)" ok || rc=1
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || rc=1
+	use_tool "${other[@]}"
+	# nothing is missing, or too much, for it to leave
+	expect unregister "$(tell "unregister 5")" ok || rc=1
+	stop_tool || rc=1
+	use_tool "${owner[@]}"
+	return $rc
+}
+test_wrong_device() { with_device "" wrong_device; }
+
 # A share is free when the last reference has gone, not when the driver says so
 last_reference()
 {
@@ -390,6 +448,7 @@ spill_offline()
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
 run_tests array list one_piece piece_of_what_is_free irqs_off scrub scrub_that_fails evict \
-	evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget last_reference leaves_with_ram \
+	evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \
+	wrong_device last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \
 	spill_while_offline

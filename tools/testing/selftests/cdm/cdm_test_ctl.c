@@ -8,6 +8,7 @@
  *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off; flags= of
  *	CDM_ALLOC_*: 1 zero, 2 atomic, 4 no eviction, 8 spill
  *   free				ok
+ *   misfree NODE			ok: a page that it has, to the device of NODE
  *   register START SIZE NODE [KEY=NUMBER]...	ok NODE; the keys are those of
  *	struct cdm_test_register; caps=1 unless it is said, where the kernel has capabilities
  *   unregister [SECONDS] | remove | lost	ok
@@ -350,6 +351,8 @@ int main(void)
 			do_register(line + 9);
 		else if (!strcmp(line, "free\n"))
 			do_simple(CDM_TEST_FREE, 0);
+		else if (!strncmp(line, "misfree ", 8))
+			do_simple(CDM_TEST_MISFREE, atoi(line + 8));
 		else if (!strncmp(line, "retire ", 7))
 			do_retire(line + 7);
 		else if (!strncmp(line, "unregister", 10))

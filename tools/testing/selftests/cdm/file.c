@@ -388,6 +388,66 @@ TEST_F(file, the_device_is_full)
 	sched_setaffinity(0, sizeof(all), &all);
 }
 
+static void run_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* What lies free on a CPU's list may be had on another one, before the device counts as full */
+TEST_F(file, pages_of_another_cpu)
+{
+	struct cdm_test_alloc some = { .nid = self->nid, .how = CDM_TEST_BULK, .count = 2000 };
+	struct cdm_test_alloc all = { .nid = self->nid, .how = CDM_TEST_DRIVER,
+				      .count = 1 << 20 };
+	int fd = open("/dev/cdm_test", O_RDWR), rest = open("/dev/cdm_test", O_RDWR);
+	cpu_set_t allowed;
+
+	if (fd < 0 || !kernel_has_cdm())
+		SKIP(return, "needs the module cdm_test and CONFIG_CDM");
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	if (CPU_COUNT(&allowed) < 2)
+		SKIP(return, "needs two CPUs");
+	run_on(1);
+	ASSERT_EQ(ioctl(fd, CDM_TEST_ALLOC, &some), 0);
+	ASSERT_EQ(some.on_node, 2000);
+	run_on(0);
+	while (!ioctl(rest, CDM_TEST_ALLOC, &all))
+		;
+	run_on(1);
+	ASSERT_EQ(ioctl(fd, CDM_TEST_FREE), 0);
+	run_on(0);
+	/* but for what it keeps of it for itself */
+	EXPECT_GE(touch_all(self->p, self->nr), 1900);
+	sched_setaffinity(0, sizeof(allowed), &allowed);
+	close(rest);
+	close(fd);
+}
+
+/* Who had a page before has left nothing in it, whether the device clears or the CPU does */
+TEST_F(file, nothing_of_who_had_it_before)
+{
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER,
+				      .count = 1 << 20 };
+	int fd = open("/dev/cdm_test", O_RDWR);
+	long i, other = 0;
+
+	if (fd < 0)
+		SKIP(return, "needs the module cdm_test");
+	/* writes to every page that it gets, and that is all that there are */
+	while (!ioctl(fd, CDM_TEST_ALLOC, &req))
+		;
+	ASSERT_EQ(ioctl(fd, CDM_TEST_FREE), 0);
+	EXPECT_EQ(touch_all(self->p + SIZE / 2, self->nr / 2), self->nr / 2);
+	for (i = 0; i < (long)SIZE; i++)
+		other += self->p[i] != (i >= (long)SIZE / 2 && i % self->page_size == 0);
+	EXPECT_EQ(other, 0);
+	close(fd);
+}
+
 #define CGROUP "/sys/fs/cgroup/cdm_file"
 
 /*

@@ -57,10 +57,10 @@ static char *map_kind(enum kind kind)
 	return mmap(NULL, 2 * SIZE, PROT_READ | (kind == CACHE ? 0 : PROT_WRITE), flags, fd, 0);
 }
 
-/* A byte that is the page's own; files have zeroes */
+/* A byte that is the page's own; files have zeroes, which in anonymous memory can vanish */
 static char content(const FIXTURE_DATA(migrate) *self, enum kind kind, long i)
 {
-	return kind == CACHE ? 0 : (i * 7 + 1) & 0x7f;
+	return kind == CACHE ? 0 : 1 + i * 7 % 127;
 }
 
 static long wrong_pages(const FIXTURE_DATA(migrate) *self, enum kind kind)
@@ -230,6 +230,67 @@ TEST_F(migrate, no_room)
 	EXPECT_EQ(wrong_pages(self, variant->kind), 0);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->first)), moved);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
+}
+
+/*
+ * The device has no block of 2 MiB, and the first folio is pinned: if it is large, it neither
+ * moves nor can be split. The others move as far as there is room.
+ */
+TEST_F(migrate, no_room_and_pinned)
+{
+	struct cdm_test_alloc some = { .nid = self->first, .how = CDM_TEST_BULK, .count = 400 };
+	struct cdm_test_alloc all = { .nid = self->first, .how = CDM_TEST_DRIVER,
+				      .count = 1 << 20 };
+	long page_size = sysconf(_SC_PAGESIZE), stay = variant->kind == HUGE ? 512 : 1;
+	struct iovec page = { self->p + 5 * page_size, page_size };
+	int fd = open("/dev/cdm_test", O_RDWR), ends[2];
+	int64_t moved;
+
+	ASSERT_EQ(ioctl(fd, CDM_TEST_ALLOC, &some), 0);
+	while (!ioctl(self->fd, CDM_TEST_ALLOC, &all))
+		;
+	ASSERT_EQ(ioctl(fd, CDM_TEST_FREE), 0);
+	ASSERT_EQ(pipe(ends), 0);
+	ASSERT_EQ(vmsplice(ends[1], &page, 1, 0), page_size);
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_GE(moved, 300);
+	EXPECT_LE(moved, 600);
+	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->first)), moved);
+	EXPECT_EQ(self->status[5], -EBUSY);
+	EXPECT_EQ(with_status(self, -EBUSY), stay);
+	EXPECT_EQ(with_status(self, -ENOMEM), self->nr - moved - stay);
+	EXPECT_EQ(wrong_pages(self, variant->kind), 0);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
+}
+
+/* Not of hugetlb's pool, which is no other's */
+TEST_F(migrate, hugetlb)
+{
+	int64_t moved;
+	long huge_kib;
+	char *p;
+
+	if (variant->kind != ANONYMOUS)
+		SKIP(return, "is about hugetlb");
+	huge_kib = read_value("/proc/meminfo", "Hugepagesize:");
+	ASSERT_EQ(write_file("/proc/sys/vm/nr_hugepages", "1"), 0);
+	p = mmap(NULL, huge_kib << 10, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_NE(p, MAP_FAILED);
+	*p = 1;
+	munmap(self->map, 2 * SIZE);
+	self->map = p;
+	self->p = p;
+	self->nr = 16;
+	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
+	EXPECT_EQ(moved, 0);
+	EXPECT_EQ(with_status(self, -EOPNOTSUPP), 16);
+	munmap(p, huge_kib << 10);
+	self->map = MAP_FAILED;
+	EXPECT_EQ(write_file("/proc/sys/vm/nr_hugepages", "0"), 0);
 }
 
 /* Pages that come up again in one request have moved all the same */
