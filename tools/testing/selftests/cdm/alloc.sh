@@ -268,17 +268,20 @@ test_budget() { with_device "" budget; }
 # The driver gives what it can, and RAM is what is missing then: never more of it than that
 budget_while_online()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") other answer rc=0
 
 	start_tool "$here/cdm_test_ctl"
 	other=("$tool_in" "$tool_out" "$tool_pid")
 	fill || rc=1
 	use_tool "${device[@]}"
-	# each evicts the one before, which is of RAM and makes no room on the device
-	expect "of RAM" "$(tell "alloc $nid 0 500 flags=8")" "ok 0 500" || rc=1
-	[ "$(evict_calls)" -ge 500 ] || fail "the driver was not asked first" || rc=1
-	expect used "$(cat "$cdm/spill_used")" 4096 || rc=1
-	expect "what is left of the budget" "$(tell "alloc $nid 0 500 flags=12")" "ok 0 99" || rc=1
+	# most of them evict the one before, which is of RAM and makes no room on the device
+	answer=$(tell "alloc $nid 0 500 flags=8")
+	[[ $answer =~ ^ok\ ([0-9]+)\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[2]}" -ge 300 ] &&
+		[ $((BASH_REMATCH[1] + BASH_REMATCH[2])) = 500 ] || fail "$answer" || rc=1
+	[ "$(evict_calls)" -ge 300 ] || fail "the driver was not asked first" || rc=1
+	[ "$(cat "$cdm/spill_used")" -le $((100 * 4096)) ] || fail "more than the budget" || rc=1
+	# and what is left of the budget
+	[[ $(tell "alloc $nid 0 500 flags=12") =~ ^ok\  ]] || fail "nothing is left" || rc=1
 	expect "none left" "$(tell "alloc $nid 0 1 flags=12")" "error ENOMEM" || rc=1
 	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
 	use_tool "${other[@]}"
