@@ -19,6 +19,7 @@
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
@@ -76,6 +77,7 @@ static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int f
 	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
 	atomic_long_add(evicted, &cdm->evicted);
+	trace_cdm_evict(cdm->dev.id, cdm->config.nid, nr_pages, evicted);
 	return evicted;
 }
 
@@ -140,7 +142,7 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 	}
 	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
 	if (!page)
-		atomic_long_inc(&cdm->failed);
+		cdm_count_failure(cdm, 1UL << order, flags);
 	return page;
 }
 
@@ -204,12 +206,12 @@ struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int orde
 	while (!(folio = try_alloc_folio(cdm, order)))
 		if (order || !cdm_make_room(cdm, 1, CDM_ALLOC_NO_EVICT, attempt++))
 			break;
-	if (!folio) {
-		atomic_long_add(!order, &cdm->failed);
-	} else if (cdm_device_scrubs(cdm, CDM_ALLOC_ZERO)) {
+	if (folio && cdm_device_scrubs(cdm, CDM_ALLOC_ZERO)) {
 		cdm_scrub(cdm, &folio->page, folio_nr_pages(folio));
 		folio_mark_uptodate(folio);
 	}
+	if (!folio && !order)
+		cdm_count_failure(cdm, 1, 0);
 	return folio;
 }
 

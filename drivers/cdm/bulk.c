@@ -244,7 +244,7 @@ struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
 		if (!cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++))
 			break;
 	if (!page)
-		atomic_long_inc(&cdm->failed);
+		cdm_count_failure(cdm, nr_pages, flags);
 	else if (scrub)
 		cdm_scrub(cdm, page, nr_pages);
 	return page;

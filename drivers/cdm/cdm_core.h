@@ -294,10 +294,12 @@ unsigned long cdm_retired_pages(const struct cdm_device *cdm);
 extern struct bin_attribute cdm_bad_pages_attr;
 
 /* stats.c */
+void cdm_count_failure(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags);
 extern const struct attribute_group cdm_pages_group, cdm_stats_group;
 extern struct device_attribute cdm_spill_max_attr, cdm_spill_used_attr;
 
 /* sysfs.c */
+const char *cdm_state_name(const struct cdm_device *cdm);
 int cdm_uevent(const struct device *dev, struct kobj_uevent_env *env);
 extern const struct attribute_group *cdm_device_groups[];
 

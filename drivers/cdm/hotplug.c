@@ -27,6 +27,7 @@
 #include <linux/module.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
@@ -47,9 +48,10 @@ unsigned int cdm_undo_seconds(void)
 	return cdm_drain_seconds() ?: UNDO_SECONDS;
 }
 
-/* Tell user space. Not before it can see the device, nor after. */
+/* Tell user space. With a uevent not before it can see the device, nor after. */
 void cdm_announce(struct cdm_device *cdm)
 {
+	trace_cdm_state(cdm->dev.id, cdm->config.nid, cdm_state_name(cdm));
 	if (device_is_registered(&cdm->dev))
 		kobject_uevent(&cdm->dev.kobj, KOBJ_CHANGE);
 }
@@ -328,6 +330,8 @@ void cdm_report_users(struct cdm_device *cdm, int rc)
 	struct cdm_page_count count;
 
 	cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
+	trace_cdm_drain_blocked(cdm->dev.id, cdm->config.nid, rc, cdm_held_pages(cdm), count.pinned,
+				count.bad, count.user, atomic_long_read(&cdm->spill_held));
 	dev_warn(&cdm->dev,
 		 "cannot drain (%pe): pages %lu the driver's, %lu pinned, %lu bad, %lu of users; %ld of RAM the driver's\n",
 		 ERR_PTR(rc), cdm_held_pages(cdm), count.pinned, count.bad, count.user,
@@ -341,6 +345,7 @@ static void end_of_memory(struct cdm_device *cdm)
 
 	scoped_guard(mutex, &cdm->retire_lock)
 		WRITE_ONCE(cdm->removed, true);
+	trace_cdm_state(cdm->dev.id, cdm->config.nid, cdm_state_name(cdm));
 	cdm_ops_end(cdm);
 	cdm_node_set_ops(cdm->config.nid, NULL);
 	cdm_node_forget_bad(cdm->ranges, cdm->nr_ranges);

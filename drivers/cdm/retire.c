@@ -7,6 +7,7 @@
 #include <linux/cdm.h>
 #include <linux/export.h>
 #include <linux/mm.h>
+#include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
@@ -41,6 +42,7 @@ int cdm_retire_page(struct cdm_device *cdm, u64 addr)
 	rc = cdm_node_retire_page(PHYS_PFN(addr));
 	if (rc)
 		return rc;
+	trace_cdm_retire(cdm->dev.id, cdm->config.nid, PHYS_PFN(addr));
 	dev_warn_ratelimited(&cdm->dev, "page %#llx retired\n", addr & PAGE_MASK);
 	return 0;
 }

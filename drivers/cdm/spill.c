@@ -18,6 +18,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
@@ -96,6 +97,8 @@ struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int 
 		return NULL;
 	}
 	atomic_long_add(1L << order, &cdm->spilled);
+	trace_cdm_spill(cdm->dev.id, cdm->config.nid, 1UL << order,
+			atomic_long_read(&cdm->spill_used));
 	return page;
 }
 

@@ -22,6 +22,11 @@ static const char * const state_names[] = {
 	[CDM_REMOVED] = "removed",
 };
 
+const char *cdm_state_name(const struct cdm_device *cdm)
+{
+	return state_names[cdm_state(cdm)];
+}
+
 static const char * const fallback_names[] = {
 	[CDM_FALLBACK_NONE] = "none",
 	[CDM_FALLBACK_SYSTEM] = "system",
@@ -134,7 +139,7 @@ static DEVICE_ATTR_RW(capabilities);
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", state_names[cdm_state(to_cdm_device(dev))]);
+	return sysfs_emit(buf, "%s\n", cdm_state_name(to_cdm_device(dev)));
 }
 
 static ssize_t state_store(struct device *dev, struct device_attribute *attr, const char *buf,
@@ -226,5 +231,5 @@ int cdm_uevent(const struct device *dev, struct kobj_uevent_env *env)
 	const struct cdm_device *cdm = container_of_const(dev, struct cdm_device, dev);
 	int rc = add_uevent_var(env, "CDM_NODE=%d", cdm->config.nid);
 
-	return rc ?: add_uevent_var(env, "CDM_STATE=%s", state_names[cdm_state(cdm)]);
+	return rc ?: add_uevent_var(env, "CDM_STATE=%s", cdm_state_name(cdm));
 }

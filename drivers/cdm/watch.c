@@ -13,6 +13,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
+#include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
@@ -21,6 +22,8 @@ static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
 	enum cdm_state before = cdm_state(cdm);
 
 	WRITE_ONCE(cdm->online_pages, pages);
+	trace_cdm_progress(cdm->dev.id, cdm->config.nid, PFN_PHYS(pages) >> cdm->block_shift,
+			   cdm->nr_blocks);
 	if (cdm_state(cdm) != before)
 		cdm_announce(cdm);
 }
