@@ -21,6 +21,9 @@ help:
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
+	@echo '  make series               the changes to the kernel as mails for git am, in build/series/'
+	@echo '  make series-check         each applied, compiled, the groups booted, and compared: an hour'
+	@echo '  make install              cdmctl, its man page and completion (prefix=, DESTDIR=)'
 	@echo '  make clean                remove build/'
 	@echo
 	@echo 'A shell in a virtual machine: scripts/vm --topology seed (scripts/vm --help).'
@@ -57,10 +60,19 @@ lint: deps
 audit: deps
 	@scripts/audit
 
+series: deps
+	@scripts/series
+
+series-check: deps
+	@scripts/series --check
+
+install:
+	@$(MAKE) -C tools/cdm install
+
 verdicts: deps
 	@scripts/verdicts
 
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts clean
+.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts series series-check install clean

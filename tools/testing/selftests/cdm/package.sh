@@ -14,7 +14,8 @@ nid=2
 
 test_installs()
 {
-	apt-get install -y --no-install-recommends "$CDM_PACKAGE" >$log 2>&1 ||
+	apt-get install -y --no-install-recommends "$CDM_PACKAGE" "${CDM_PACKAGE%/*}"/cdmctl_*.deb \
+		>$log 2>&1 ||
 		{ tail -n 20 $log; fail "apt-get"; } || return
 	expect "dkms status" "$(dkms status cdm | sed 's,^cdm/[^ ]*, ,')" \
 		"  $(uname -r), $(uname -m): installed"
@@ -44,6 +45,14 @@ $nid CDM: / 0 1 / $nid" || return
 	expect used "$(used_pages $nid)" 0
 }
 
+# What an administrator sees
+test_cdmctl()
+{
+	expect list "$(cdmctl list | awk 'NR == 2 { print $1, $2, $3, $8 }')" "cdm0 $nid online none" ||
+		return
+	expect node "$(cdmctl --json list | sed -n 's/^ *"node":\(.*\),/\1/p')" $nid
+}
+
 test_gives_to_who_asks()
 {
 	local file rc=0
@@ -61,9 +70,9 @@ test_leaves()
 		return
 	expect modules "$(lsmod | grep -c ^cdm)" 0 || return
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || return
-	apt-get purge -y cdm-dkms >$log 2>&1 || { tail -n 20 $log; fail "apt-get"; } || return
+	apt-get purge -y cdm-dkms cdmctl >$log 2>&1 || { tail -n 20 $log; fail "apt-get"; } || return
 	expect files "$(ls -d /usr/src/cdm-* /var/lib/dkms/cdm \
 		"/lib/modules/$(uname -r)/updates/dkms"/cdm* 2>/dev/null)" ""
 }
 
-run_tests installs loads isolates gives_to_who_asks leaves
+run_tests installs loads isolates cdmctl gives_to_who_asks leaves
