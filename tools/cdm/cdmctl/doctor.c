@@ -124,7 +124,8 @@ static void check_hugetlb(void)
 
 	for (i = 0; i < devices.nr; i++) {
 		device = &devices.list[i];
-		snprintf(path, sizeof(path), NODES "/node%d/hugepages/*/nr_hugepages", device->node);
+		snprintf(path, sizeof(path), NODES "/node%d/hugepages/*/nr_hugepages",
+			 device->node);
 		if (glob(path, 0, NULL, &pools))
 			continue;
 		for (j = 0; j < pools.gl_pathc; j++) {

@@ -73,7 +73,7 @@ static struct json_object *begin_node(struct json_object *nodes, const char *lin
 	struct json_object *node = json_object_new_object();
 
 	json_object_object_add(node, "node", json_object_new_int(atoi(strchr(line, '(') + 1)));
-	json_object_object_add(node, "cdm", json_object_new_boolean(strstr(line, "CDM") != NULL));
+	json_object_object_add(node, "cdm", json_object_new_boolean(!!strstr(line, "CDM")));
 	json_object_array_add(nodes, node);
 	return node;
 }
