@@ -350,13 +350,13 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 		cdm_update_bindable(nid);
 		break;
 	case MEM_GOING_OFFLINE:
-		down_write(&cdm_pcp_lock);
+		cdm_close_pcp(nid);
 		break;
 	case MEM_CANCEL_OFFLINE:
-		up_write(&cdm_pcp_lock);
+		cdm_open_pcp(nid);
 		break;
 	case MEM_OFFLINE:
-		up_write(&cdm_pcp_lock);
+		cdm_open_pcp(nid);
 		cdm_remember_bad_pages(arg->start_pfn, arg->nr_pages);
 		break;
 	}

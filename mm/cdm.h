@@ -5,7 +5,6 @@
 
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
-#include <linux/rwsem.h>
 
 struct address_space;
 struct cdm_range;
@@ -43,8 +42,9 @@ typedef void (*cdm_visit_t)(struct page *page, unsigned long nr, void *arg);
 void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
 		     void *arg);
 
-/* Held for write while a block goes offline, and its zone may lose the per-CPU lists */
-extern struct rw_semaphore cdm_pcp_lock;
+/* While a block goes offline, its zone may lose the per-CPU lists. Under mem_hotplug_lock. */
+void cdm_close_pcp(int nid);
+void cdm_open_pcp(int nid);
 
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;

@@ -92,11 +92,26 @@ bool cdm_node_make_room(int nid, unsigned int order)
 EXPORT_SYMBOL_GPL(cdm_node_make_room);
 
 /*
- * Keeps a zone's per-CPU lists, which go away with its last page: whoever offlines a block has
- * it for write. Not mem_hotplug_lock, under which mappings are locked: who allocates may have
- * locked one.
+ * A zone's per-CPU lists go away with its last page. Who looks at them holds this for read, and
+ * has seen that no block of the node is going offline; who offlines one has it for write, for a
+ * moment, after having said so. Not mem_hotplug_lock, under which mappings are locked: who
+ * allocates may have locked one.
  */
-DECLARE_RWSEM(cdm_pcp_lock);
+static DECLARE_RWSEM(cdm_pcp_lock);
+static nodemask_t cdm_offlining_map;
+
+void cdm_close_pcp(int nid)
+{
+	node_set(nid, cdm_offlining_map);
+	/* Nobody looks any more who has not seen it */
+	down_write(&cdm_pcp_lock);
+	up_write(&cdm_pcp_lock);
+}
+
+void cdm_open_pcp(int nid)
+{
+	node_clear(nid, cdm_offlining_map);
+}
 
 static unsigned long cdm_pcp_pages(struct zone *zone)
 {
@@ -120,11 +135,12 @@ static unsigned long cdm_pcp_pages(struct zone *zone)
 bool cdm_node_drain_pcp(int nid)
 {
 	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
-	bool any;
+	bool any = false;
 
 	if (!down_read_trylock(&cdm_pcp_lock))
 		return false;
-	any = cdm_pcp_pages(zone);
+	if (!node_isset(nid, cdm_offlining_map))
+		any = cdm_pcp_pages(zone);
 	if (any)
 		drain_all_pages(zone);
 	up_read(&cdm_pcp_lock);
