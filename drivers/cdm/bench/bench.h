@@ -36,6 +36,7 @@ struct bench {
 extern const struct bench bench_pages[];
 extern const struct bench bench_cdm[];
 extern const struct bench bench_peers[];
+extern const struct bench bench_parallel[];
 
 /* One round after the other, by what they are given; @round says 0 or an error */
 int bench_lowest(int (*round)(void *data), void *data, u64 *lowest);

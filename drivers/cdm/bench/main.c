@@ -7,7 +7,7 @@
  *   debugfs/cdm_bench/calls	see calls.c
  *
  * Cycles are those of the time stamp counter, which in a virtual machine that counts
- * instructions are instructions.
+ * instructions are instructions; but of "parallel_..." nanoseconds.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -27,6 +27,7 @@ static const struct bench *const groups[] = {
 #ifdef CONFIG_CDM
 	bench_cdm,
 	bench_peers,
+	bench_parallel,
 #endif
 };
 
@@ -70,7 +71,7 @@ static ssize_t run_write(struct file *file, const char __user *user, size_t coun
 {
 	struct bench_request request;
 	const struct bench *bench;
-	char text[64], name[16];
+	char text[64], name[24];
 	int rc;
 
 	if (count >= sizeof(text))
@@ -78,7 +79,7 @@ static ssize_t run_write(struct file *file, const char __user *user, size_t coun
 	if (copy_from_user(text, user, count))
 		return -EFAULT;
 	text[count] = 0;
-	if (sscanf(text, "%15s %15s %u %d", name, request.how, &request.order,
+	if (sscanf(text, "%23s %15s %u %d", name, request.how, &request.order,
 		   &request.nid) != 4 || request.order > MAX_PAGE_ORDER ||
 	    request.nid >= (int)nr_node_ids)
 		return -EINVAL;
