@@ -20,6 +20,7 @@ help:
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
+	@echo '  make model                spin checks the protocol of allocation, hotplug and removal'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
 	@echo '  make series               the changes to the kernel as mails for git am, in build/series/'
 	@echo '  make series-check         each applied, compiled, the groups booted, and compared: an hour'
@@ -60,6 +61,9 @@ lint: deps
 audit: deps
 	@scripts/audit
 
+model: deps
+	@scripts/model
+
 series: deps
 	@scripts/series
 
@@ -75,4 +79,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts series series-check install clean
+.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts model series series-check install clean

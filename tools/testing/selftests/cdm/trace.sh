@@ -62,6 +62,24 @@ blocked()
 }
 test_blocked() { traced "" blocked; }
 
+# What is bad is told apart from it
+blocked_with_bad_ones()
+{
+	expect retire "$(tell "retire $start")" ok || return
+	expect retire "$(tell "retire $((start + 8192))")" ok || return
+	expect alloc "$(tell "alloc $nid 0 3")" "ok 3 0" || return
+	forget
+	expect offline "$(write offline "$cdm/state")" EBUSY || return
+	expect blocker "$(told cdm_drain_blocked)" \
+		"error=-16 driver=3 pinned=0 bad=2 user=0 ram=0"
+}
+test_blocked_with_bad_ones()
+{
+	# and no memory_failure() on some stock kernels
+	[ -e /proc/sys/vm/memory_failure_recovery ] || exit "$KSFT_SKIP"
+	traced "" blocked_with_bad_ones
+}
+
 failed()
 {
 	expect offline "$(write offline "$cdm/state")" ok || return
@@ -99,4 +117,4 @@ retired()
 }
 test_retired() { traced "" retired; }
 
-run_tests states blocked failed spilled evicted retired
+run_tests states blocked blocked_with_bad_ones failed spilled evicted retired
