@@ -28,12 +28,27 @@ struct cdm_job {
 	int rc;
 };
 
+/* Somebody waits for the lock to take the device away, and this is not the removal */
+static bool is_in_the_way(const struct cdm_device *cdm)
+{
+	return atomic_read(&cdm->removers) && !cdm->leaving;
+}
+
+/* Not when the device was pulled out, and that is what is being cleaned up */
+static bool should_end(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm) || is_in_the_way(cdm);
+}
+
 static int job_thread(void *data)
 {
 	struct cdm_job *job = data;
 	struct cdm_device *cdm = job->cdm;
 
 	allow_kernel_signal(SIGKILL);
+	/* What was sent before this is lost */
+	if (should_end(cdm))
+		send_sig(SIGKILL, current, 1);
 	job->rc = job->work(cdm);
 	/* From here on the job may be gone */
 	smp_store_release(&job->finished, true);
@@ -61,18 +76,6 @@ static bool is_finished(struct cdm_job *job)
 {
 	/* Pairs with smp_store_release() in job_thread(): then job->rc is there */
 	return smp_load_acquire(&job->finished);
-}
-
-/* Somebody waits for the lock to take the device away, and this is not the removal */
-static bool is_in_the_way(const struct cdm_device *cdm)
-{
-	return atomic_read(&cdm->removers) && !cdm->leaving;
-}
-
-/* Not when the device was pulled out, and that is what is being cleaned up */
-static bool should_end(const struct cdm_device *cdm)
-{
-	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm) || is_in_the_way(cdm);
 }
 
 /* The thread, and another tool at a block, which holds the locks that the thread waits for */
