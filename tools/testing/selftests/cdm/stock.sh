@@ -198,7 +198,7 @@ test_policies_cannot_name_it() { with_child_cpuset with_device caps=0 names_it; 
 # Of what the kernel calls RAM in its own accounts, none is the device's
 in_the_accounts()
 {
-	local now page_kib=$(($(getconf PAGESIZE) / 1024))
+	local now half page_kib=$(($(getconf PAGESIZE) / 1024))
 
 	now=$(awk '/^(MemTotal|CommitLimit)/ { print $2 }' /proc/meminfo)
 	expect "MemTotal, CommitLimit" "$now" "$1" || return
@@ -206,7 +206,8 @@ in_the_accounts()
 	now=$(df -k --output=size /mnt | tail -n 1)
 	umount /mnt
 	# half of the pages, of which there may be an odd number
-	expect "a tmpfs" $((now)) $((total / page_kib / 2 * page_kib))
+	half=$((total / page_kib / 2))
+	expect "a tmpfs" $((now)) $((half * page_kib))
 }
 test_alone_in_the_accounts()
 {
