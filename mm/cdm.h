@@ -3,6 +3,7 @@
 #ifndef _MM_CDM_H
 #define _MM_CDM_H
 
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 
@@ -32,6 +33,12 @@ struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order);
 int cdm_mapping_nid(const struct address_space *mapping);
 struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, unsigned long *nr);
 struct folio *cdm_get_folio_of(unsigned long pfn);
+
+/* Beside the caller's own, has it a reference that keeps it from moving? */
+static inline bool cdm_folio_is_pinned(const struct folio *folio)
+{
+	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+}
 
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
 bool cdm_is_adding(int nid);

@@ -219,12 +219,6 @@ static int cdm_has_pfn(const void *key, const void *element)
 	return pfn - folio_pfn(folio) >= folio_nr_pages(folio);
 }
 
-/* Does somebody refer to an isolated folio whom migrate_pages() knows nothing of? */
-static bool cdm_is_pinned(const struct folio *folio)
-{
-	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
-}
-
 /* What became of a page: 0, or why it has stayed */
 static int cdm_page_status(const struct cdm_batch *batch, unsigned long pfn)
 {
@@ -235,7 +229,7 @@ static int cdm_page_status(const struct cdm_batch *batch, unsigned long pfn)
 			       cdm_has_pfn);
 	if (!left)
 		return 0;
-	return batch->no_room && !cdm_is_pinned(*left) ? -ENOMEM : -EBUSY;
+	return batch->no_room && !cdm_folio_is_pinned(*left) ? -ENOMEM : -EBUSY;
 }
 
 /* What migrate_pages() left is still where it was, each with its pfn */

@@ -389,7 +389,7 @@ static void cdm_count_folio(struct page *page, unsigned long nr, void *arg)
 		count->bad += nr;
 	else if (cdm_folio_is_drivers(folio))
 		; /* the driver core counts it */
-	else if (folio_ref_count(folio) > folio_expected_ref_count(folio) + 1)
+	else if (cdm_folio_is_pinned(folio))
 		count->pinned += nr;
 	else
 		count->user += nr;

@@ -328,14 +328,17 @@ EXPORT_SYMBOL_GPL(cdm_device_cancel);
 void cdm_report_users(struct cdm_device *cdm, int rc)
 {
 	struct cdm_page_count count;
+	unsigned long held;
+	long ram;
 
 	cdm_node_count_pages(cdm->ranges, cdm->nr_ranges, &count);
-	trace_cdm_drain_blocked(cdm->dev.id, cdm->config.nid, rc, cdm_held_pages(cdm), count.pinned,
-				count.bad, count.user, atomic_long_read(&cdm->spill_held));
+	held = cdm_held_pages(cdm);
+	ram = atomic_long_read(&cdm->spill_held);
+	trace_cdm_drain_blocked(cdm->dev.id, cdm->config.nid, rc, held, count.pinned, count.bad,
+				count.user, ram);
 	dev_warn(&cdm->dev,
 		 "cannot drain (%pe): pages %lu the driver's, %lu pinned, %lu bad, %lu of users; %ld of RAM the driver's\n",
-		 ERR_PTR(rc), cdm_held_pages(cdm), count.pinned, count.bad, count.user,
-		 atomic_long_read(&cdm->spill_held));
+		 ERR_PTR(rc), held, count.pinned, count.bad, count.user, ram);
 }
 
 /* The memory has been removed: nothing of the device is left in mm */

@@ -14,7 +14,6 @@
 
 #include "cdm_core.h"
 
-/* The folder pages_in_use: who keeps the memory from leaving, in pages. Each file counts. */
 /* An allocation has got nothing; @flags are CDM_ALLOC_*, or 0 for a user's page */
 void cdm_count_failure(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags)
 {
@@ -22,6 +21,7 @@ void cdm_count_failure(struct cdm_device *cdm, unsigned long nr_pages, unsigned 
 	trace_cdm_alloc_failed(cdm->dev.id, cdm->config.nid, nr_pages, flags);
 }
 
+/* The folder pages_in_use: who keeps the memory from leaving, in pages. Each file counts. */
 static struct cdm_page_count count_pages(struct device *dev)
 {
 	struct cdm_device *cdm = to_cdm_device(dev);
