@@ -7,29 +7,23 @@
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
-#include <linux/gpu_buddy.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
-#include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/sched.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "bench.h"
+#include "buddy.h"
 
 /* Of each thread; all of it is one measurement */
 #define PARALLEL_OPS	20000
-
-#define BUDDY_SIZE	SZ_64M
 
 /* What all threads allocate from, and one allocation and free of it */
 struct parallel {
 	int (*once)(struct parallel *parallel);
 	unsigned int order;
 	struct cdm_device *cdm;
-	struct gpu_buddy buddy;
-	struct mutex lock; /* of @buddy, which has none */
+	struct bench_buddy buddy;
 	struct completion ready; /* once a thread */
 	struct completion start;
 };
@@ -52,19 +46,7 @@ static int once_cdm(struct parallel *parallel)
 
 static int once_buddy(struct parallel *parallel)
 {
-	u64 size = PAGE_SIZE << parallel->order;
-	LIST_HEAD(blocks);
-	int rc;
-
-	mutex_lock(&parallel->lock);
-	rc = gpu_buddy_alloc_blocks(&parallel->buddy, 0, BUDDY_SIZE, size, size, &blocks, 0);
-	mutex_unlock(&parallel->lock);
-	if (rc)
-		return rc;
-	mutex_lock(&parallel->lock);
-	gpu_buddy_free_list(&parallel->buddy, &blocks, 0);
-	mutex_unlock(&parallel->lock);
-	return 0;
+	return bench_buddy_once(&parallel->buddy);
 }
 
 static int parallel_thread(void *data)
@@ -171,13 +153,12 @@ static int parallel_cdm_run(const struct bench_request *request, u64 *ns, unsign
 static int parallel_buddy_run(const struct bench_request *request, u64 *ns, unsigned int *ops)
 {
 	struct parallel parallel = { .once = once_buddy };
-	int rc = gpu_buddy_init(&parallel.buddy, BUDDY_SIZE, PAGE_SIZE);
+	int rc = bench_buddy_init(&parallel.buddy, request->order);
 
 	if (rc)
 		return rc;
-	mutex_init(&parallel.lock);
 	rc = parallel_run(&parallel, request, ns, ops);
-	gpu_buddy_fini(&parallel.buddy);
+	gpu_buddy_fini(&parallel.buddy.buddy);
 	return rc;
 }
 

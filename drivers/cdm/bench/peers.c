@@ -5,58 +5,37 @@
  */
 #include <linux/err.h>
 #include <linux/genalloc.h>
-#include <linux/gpu_buddy.h>
 #include <linux/ioport.h>
-#include <linux/list.h>
 #include <linux/memremap.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
 #include "bench.h"
+#include "buddy.h"
 
-/* How much memory each of them has to give */
+/* How much memory each of the others has to give */
 #define PEER_SIZE	SZ_64M
-
-struct buddy_of {
-	struct gpu_buddy buddy;
-	struct mutex lock; /* as in the drivers: the allocator has none */
-	u64 size;
-};
 
 static int buddy_round(void *data)
 {
-	struct buddy_of *of = data;
-	int i, rc;
+	int i, rc = 0;
 
-	for (i = 0; i < BENCH_BATCH; i++) {
-		LIST_HEAD(blocks);
-
-		mutex_lock(&of->lock);
-		rc = gpu_buddy_alloc_blocks(&of->buddy, 0, PEER_SIZE, of->size, of->size, &blocks,
-					    0);
-		mutex_unlock(&of->lock);
-		if (rc)
-			return rc;
-		mutex_lock(&of->lock);
-		gpu_buddy_free_list(&of->buddy, &blocks, 0);
-		mutex_unlock(&of->lock);
-	}
-	return 0;
+	for (i = 0; !rc && i < BENCH_BATCH; i++)
+		rc = bench_buddy_once(data);
+	return rc;
 }
 
 static int buddy_run(const struct bench_request *request, u64 *lowest, unsigned int *ops)
 {
-	struct buddy_of of = { .size = PAGE_SIZE << request->order };
-	int rc = gpu_buddy_init(&of.buddy, PEER_SIZE, PAGE_SIZE);
+	struct bench_buddy of;
+	int rc = bench_buddy_init(&of, request->order);
 
 	if (rc)
 		return rc;
-	mutex_init(&of.lock);
 	*ops = BENCH_BATCH;
 	rc = bench_lowest(buddy_round, &of, lowest);
 	gpu_buddy_fini(&of.buddy);
