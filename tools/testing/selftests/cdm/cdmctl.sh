@@ -83,10 +83,8 @@ test_online_and_offline() { with_device "" online_and_offline; }
 # Ctrl-C while a page is pinned: as it was before
 cancelled()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") rc=0 pid name=${cdm##*/} said=/tmp/cdmctl.said
+	local rc=0 pid name=${cdm##*/} said=/tmp/cdmctl.said
 
-	start_tool "$here/hold" $nid 8 pin
-	expect hold "$(listen)" "bound 2048" || rc=1
 	# a shell has its children in the background ignore it, and so cdmctl begins
 	(trap - INT; exec "$ctl" offline "$name") >$said 2>&1 &
 	pid=$!
@@ -96,13 +94,9 @@ cancelled()
 	grep -q "$name: cancelled, all is as it was before" $said || fail "$(cat $said)" || rc=1
 	expect state "$(cat "$cdm/state")" online || rc=1
 	expect online_size "$(cat "$cdm/online_size")" $((2 * block)) || rc=1
-	# some of its pages are in RAM by then
-	[[ $(tell go) =~ \ wrong\ 0\  ]] || rc=1
-	stop_tool || rc=1
-	use_tool "${device[@]}"
 	return $rc
 }
-test_cancelled() { is_module && exit "$KSFT_SKIP"; with_device "" cancelled; }
+test_cancelled() { is_module && exit "$KSFT_SKIP"; with_device "" pinned cancelled; }
 
 settings()
 {

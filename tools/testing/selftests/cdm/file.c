@@ -356,6 +356,15 @@ TEST_F(file, quota)
 	ASSERT_EQ(seteuid(0), 0);
 }
 
+static int run_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one);
+}
+
 /* Nobody is killed by an OOM, and no RAM is taken */
 TEST_F(file, the_device_is_full)
 {
@@ -364,15 +373,13 @@ TEST_F(file, the_device_is_full)
 	long before = read_value("/proc/vmstat", "oom_kill"), touched;
 	int fd = open("/dev/cdm_test", O_RDWR);
 	char page[4096] = "";
-	cpu_set_t all, one;
+	cpu_set_t all;
 
 	if (fd < 0)
 		SKIP(return, "needs the module cdm_test");
 	/* another CPU may have a few free pages in its lists */
 	sched_getaffinity(0, sizeof(all), &all);
-	CPU_ZERO(&one);
-	CPU_SET(0, &one);
-	ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+	ASSERT_EQ(run_on(0), 0);
 	while (!ioctl(fd, CDM_TEST_ALLOC, &req))
 		;
 	ASSERT_EQ(errno, ENOMEM);
@@ -386,15 +393,6 @@ TEST_F(file, the_device_is_full)
 	close(fd);
 	EXPECT_EQ(touch_all(self->p, self->nr), self->nr);
 	sched_setaffinity(0, sizeof(all), &all);
-}
-
-static void run_on(int cpu)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
 }
 
 /* What lies free on a CPU's list may be had on another one, before the device counts as full */
@@ -411,15 +409,15 @@ TEST_F(file, pages_of_another_cpu)
 	sched_getaffinity(0, sizeof(allowed), &allowed);
 	if (CPU_COUNT(&allowed) < 2)
 		SKIP(return, "needs two CPUs");
-	run_on(1);
+	ASSERT_EQ(run_on(1), 0);
 	ASSERT_EQ(ioctl(fd, CDM_TEST_ALLOC, &some), 0);
 	ASSERT_EQ(some.on_node, 2000);
-	run_on(0);
+	ASSERT_EQ(run_on(0), 0);
 	while (!ioctl(rest, CDM_TEST_ALLOC, &all))
 		;
-	run_on(1);
+	ASSERT_EQ(run_on(1), 0);
 	ASSERT_EQ(ioctl(fd, CDM_TEST_FREE), 0);
-	run_on(0);
+	ASSERT_EQ(run_on(0), 0);
 	/* but for what it keeps of it for itself */
 	EXPECT_GE(touch_all(self->p, self->nr), 1900);
 	sched_setaffinity(0, sizeof(allowed), &allowed);

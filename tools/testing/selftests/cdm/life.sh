@@ -128,23 +128,6 @@ uevents()
 }
 test_uevents() { with_device "" uevents; }
 
-# pinned COMMAND...: while a page of the device cannot be moved
-pinned()
-{
-	local device=("$tool_in" "$tool_out" "$tool_pid") hold rc=0
-
-	start_tool "$here/hold" $nid 64 pin
-	expect hold "$(listen)" "bound 16384" || rc=1
-	hold=("$tool_in" "$tool_out" "$tool_pid")
-	use_tool "${device[@]}"
-	"$@" || rc=1
-	use_tool "${hold[@]}"
-	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
-	stop_tool || fail "the task died" || rc=1
-	use_tool "${device[@]}"
-	return $rc
-}
-
 deadline()
 {
 	local begun=$SECONDS
