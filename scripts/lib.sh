@@ -39,6 +39,16 @@ lay_out_modules()
 		"$CDM_TOP/Kbuild" "$CDM_TOP/drivers" "$CDM_TOP/include" "$1/"
 }
 
+# kernel_make TREE OBJECTS ARGUMENTS...: make in a kernel tree. A fixed time and name: the same
+# source gives the same image, and ccache can share.
+kernel_make()
+{
+	KBUILD_BUILD_TIMESTAMP='2017-03-08' KBUILD_BUILD_USER=cdm KBUILD_BUILD_HOST=cdm \
+		CCACHE_BASEDIR=$CDM_BUILD CCACHE_NOHASHDIR=1 \
+		make -C "$1" O="$2" CC="ccache gcc" HOSTCC="ccache gcc" KCFLAGS=-Werror \
+		-j"$(nproc)" "${@:3}"
+}
+
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG. Shows that it is
 # alive: one rewritten line on a terminal, a line a minute elsewhere. A failure shows
 # the last 20 lines of LOG and where it is, and is passed on.
