@@ -50,6 +50,9 @@ nodemask_t cdm_draining_map __read_mostly;
 /* Nodes whose last block is going offline */
 static nodemask_t cdm_leaving_map;
 
+/* Nodes that could be bound to, at any time: policies may still name them */
+static nodemask_t cdm_offered_map;
+
 /* Ids that no firmware describes */
 static nodemask_t cdm_reserved_map;
 
@@ -110,6 +113,13 @@ static int cdm_own(int nid, const char *owner)
 	return cdm_owner[nid] ? 0 : -ENOMEM;
 }
 
+/* Nobody can have a policy that names it */
+static void cdm_disown(int nid)
+{
+	kfree(cdm_owner[nid]);
+	cdm_owner[nid] = NULL;
+}
+
 static int is_block_on_node(struct memory_block *mem, void *nid)
 {
 	return mem->nid == *(int *)nid;
@@ -124,7 +134,7 @@ static int is_block_on_node(struct memory_block *mem, void *nid)
  * @caps: the CDM_CAP_* that the driver grants
  *
  * To be called before any memory is added to the node. Nobody can bind to it before
- * cdm_node_set_draining() says that it is not draining. From here until reboot the id is
+ * cdm_node_set_draining() says that it is not draining. From then until reboot the id is
  * @owner's: no other device inherits the policies that still name it. An owner with several
  * devices has several ids.
  *
@@ -209,6 +219,8 @@ int cdm_node_untag(int nid)
 	node_clear(nid, cdm_node_map);
 	cdm_node_set_distance(nid, 0, 0);
 	unlock_device_hotplug();
+	if (!node_isset(nid, cdm_offered_map))
+		cdm_disown(nid);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_untag);
@@ -244,14 +256,19 @@ static void cdm_update_bindable(int nid)
 		node_clear(nid, cdm_bindable_map);
 }
 
+static bool cdm_should_be_listed(int nid)
+{
+	return cdm_node_may(nid, CDM_CAP_USER_BIND) && !node_isset(nid, cdm_draining_map) &&
+	       !node_isset(nid, cdm_leaving_map);
+}
+
 /*
  * Put the node into the explicit lists or take it out; then all of them are composed anew.
  * Under mem_hotplug_lock.
  */
 static void cdm_relist(int nid)
 {
-	if (cdm_node_may(nid, CDM_CAP_USER_BIND) && !node_isset(nid, cdm_draining_map) &&
-	    !node_isset(nid, cdm_leaving_map))
+	if (cdm_should_be_listed(nid))
 		node_set(nid, cdm_listed_map);
 	else
 		node_clear(nid, cdm_listed_map);
@@ -289,17 +306,19 @@ EXPORT_SYMBOL_GPL(cdm_node_revoke);
 
 /*
  * Before a block is isolated, whoever asks for it: if it is the last of a node, nobody can
- * bind to the node any more. Under device_hotplug_lock. Returns the node if so.
+ * bind to the node any more, nor again before that has ended. Under device_hotplug_lock.
+ * Returns the node if so.
  */
 int __cdm_begin_offline(int nid)
 {
-	if (!node_isset(nid, cdm_listed_map) ||
-	    node_present_pages(nid) > PHYS_PFN(memory_block_size_bytes()))
+	if (node_present_pages(nid) > PHYS_PFN(memory_block_size_bytes()))
 		return NUMA_NO_NODE;
 
 	mem_hotplug_begin();
 	node_set(nid, cdm_leaving_map);
-	cdm_relist(nid);
+	/* A drain of the whole device has taken it out already, and may be ending just now */
+	if (node_isset(nid, cdm_listed_map))
+		cdm_relist(nid);
 	mem_hotplug_done();
 	return nid;
 }
@@ -312,7 +331,8 @@ void __cdm_end_offline(int nid)
 
 	mem_hotplug_begin();
 	node_clear(nid, cdm_leaving_map);
-	cdm_relist(nid);
+	if (cdm_should_be_listed(nid))
+		cdm_relist(nid);
 	mem_hotplug_done();
 }
 
@@ -356,6 +376,7 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 		cdm_open_pcp(nid);
 		break;
 	case MEM_OFFLINE:
+		cdm_update_bindable(nid);
 		cdm_open_pcp(nid);
 		cdm_remember_bad_pages(arg->start_pfn, arg->nr_pages);
 		break;
@@ -403,10 +424,12 @@ void cdm_node_set_draining(int nid, bool draining)
 	guard(mutex)(&cdm_lock);
 
 	mem_hotplug_begin();
-	if (draining)
+	if (draining) {
 		node_set(nid, cdm_draining_map);
-	else
+	} else {
 		node_clear(nid, cdm_draining_map);
+		node_set(nid, cdm_offered_map);
+	}
 	cdm_relist(nid);
 	mem_hotplug_done();
 }

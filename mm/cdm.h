@@ -30,7 +30,7 @@ extern nodemask_t cdm_lost_map;
 
 u64 cdm_registration_of(int nid);
 struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order);
-int cdm_mapping_nid(const struct address_space *mapping);
+bool cdm_mapping_is_of(const struct address_space *mapping, int nid);
 struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, unsigned long *nr);
 struct folio *cdm_get_folio_of(unsigned long pfn);
 

@@ -129,20 +129,22 @@ static unsigned long cdm_pcp_pages(struct zone *zone)
  *
  * The lists may hold an eighth of the node, on CPUs that will not ask for it.
  *
- * Context: Process context, may sleep.
- * Return: false when there were none, or a block is being offlined.
+ * Context: Process context, may sleep, also under mmap_lock. Takes cdm_pcp_lock for read and
+ * pcpu_drain_mutex.
+ * Return: whether it makes sense to look again; false while a block is being offlined, whose
+ * lists mm has emptied and keeps empty.
  */
 bool cdm_node_drain_pcp(int nid)
 {
 	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
 	bool any = false;
 
-	if (!down_read_trylock(&cdm_pcp_lock))
-		return false;
-	if (!node_isset(nid, cdm_offlining_map))
-		any = cdm_pcp_pages(zone);
-	if (any)
+	down_read(&cdm_pcp_lock);
+	if (!node_isset(nid, cdm_offlining_map)) {
+		/* What others have drained since the caller looked is free by now */
+		any = cdm_pcp_pages(zone) || zone_page_state(zone, NR_FREE_PAGES);
 		drain_all_pages(zone);
+	}
 	up_read(&cdm_pcp_lock);
 	return any;
 }

@@ -54,10 +54,12 @@ struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int orde
 	return cdm_alloc_for_file(memory->nid, memory->id, order);
 }
 
-/* The device's whose such a file is */
-int cdm_mapping_nid(const struct address_space *mapping)
+/* Is such a file of the device that has the node now, and not of one before it? */
+bool cdm_mapping_is_of(const struct address_space *mapping, int nid)
 {
-	return cdm_memory_of(mapping)->nid;
+	const struct cdm_memory *memory = cdm_memory_of(mapping);
+
+	return memory->nid == nid && memory->id == cdm_registration_of(nid);
 }
 
 int cdm_mapping_charge(struct address_space *mapping, long pages)
@@ -103,22 +105,22 @@ bool cdm_folio_has_left(const struct folio *folio)
 /**
  * cdm_node_create_file() - create a file whose pages are a device's
  * @nid: the device's node
+ * @id: the device's registration, as in struct cdm_node_ops
  * @size: bytes, which are the quota at first
  *
- * It gets pages of the device that has the node now, and of none that comes after it.
+ * It gets pages of that device, and of none that has the node after it.
  *
  * Context: Process context. Sleeps.
- * Return: the file, to be given to fput(); -ENOMEM, -ENODEV where there is no tmpfs, or no
- * device any more.
+ * Return: the file, to be given to fput(); -ENOMEM, -ENODEV where there is no tmpfs, or the
+ * device has not got the node any more.
  */
-struct file *cdm_node_create_file(int nid, u64 size)
+struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 {
 	struct address_space *mapping;
 	struct cdm_memory *memory;
-	u64 id = cdm_registration_of(nid);
 	struct file *file;
 
-	if (!cdm_mnt || !id)
+	if (!cdm_mnt || id != cdm_registration_of(nid))
 		return ERR_PTR(-ENODEV);
 	memory = kmalloc(sizeof(*memory), GFP_KERNEL_ACCOUNT);
 	if (!memory)

@@ -65,6 +65,7 @@ int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn
 	int nid = -EFAULT;
 
 	mmap_read_lock(mm);
+	addr = untagged_addr_remote(mm, addr);
 	vma = vma_lookup(mm, addr);
 	if (vma) {
 		page = cdm_get_page_at(vma, addr, &nr);

@@ -169,7 +169,7 @@ static bool cdm_may_move(const struct cdm_batch *batch, struct folio *folio)
 		return true;
 	/* With a quota, only what counts for the device already may come back to it */
 	if (mapping && cdm_owns_mapping(mapping))
-		return batch->whose == CDM_MIGRATE_OWN || cdm_mapping_nid(mapping) == batch->nid;
+		return batch->whose == CDM_MIGRATE_OWN || cdm_mapping_is_of(mapping, batch->nid);
 	return batch->whose == CDM_MIGRATE_OWN && folio_test_anon(folio) &&
 	       !folio_test_ksm(folio) && !folio_likely_mapped_shared(folio);
 }
@@ -289,6 +289,7 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 	struct page *page;
 	int rc;
 
+	addr = untagged_addr_remote(mm, addr);
 	if (!*vma || addr >= (*vma)->vm_end)
 		*vma = vma_lookup(mm, addr);
 	if (!*vma || !vma_migratable(*vma)) {

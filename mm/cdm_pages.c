@@ -150,6 +150,7 @@ static void cdm_split_again(unsigned long pfn)
 	struct page *page = pfn_to_page(pfn);
 	struct folio *folio = page_folio(page);
 	unsigned long first = folio_pfn(folio), end = first + folio_nr_pages(folio);
+	int nid = folio_nid(folio);
 
 	if (!cdm_try_split(page))
 		return;
@@ -157,7 +158,7 @@ static void cdm_split_again(unsigned long pfn)
 		if (TestClearPageHWPoison(pfn_to_page(pfn)))
 			num_poisoned_pages_sub(pfn, 1);
 	put_page(page);
-	drain_all_pages(page_zone(page));
+	cdm_node_drain_pcp(nid);
 	for (pfn = first; (pfn = cdm_next_unsplit(pfn, end)) < end; pfn++) {
 		xa_clear_mark(&cdm_bad_pfns, pfn, CDM_UNSPLIT);
 		cdm_fail_page(pfn);
@@ -193,6 +194,7 @@ int cdm_node_retire_page(unsigned long pfn)
 {
 	int rc = cdm_add_bad(pfn, GFP_KERNEL);
 	struct page *page;
+	int nid;
 
 	if (rc)
 		return rc;
@@ -200,12 +202,14 @@ int cdm_node_retire_page(unsigned long pfn)
 	page = pfn_to_online_page(pfn);
 	if (!page)
 		return 0;
+	/* It may be offline after this, and the struct page says nothing then */
+	nid = page_to_nid(page);
 	/*
 	 * A free in one piece that did not find it in the list is over after this, and the
 	 * piece where memory_failure() looks for it.
 	 */
 	synchronize_rcu();
-	drain_all_pages(page_zone(page));
+	cdm_node_drain_pcp(nid);
 	cdm_fail_page(pfn);
 	return 0;
 }
@@ -217,7 +221,7 @@ ALLOW_ERROR_INJECTION(cdm_node_retire_page, ERRNO);
  * piece that did not find it in the list is over when this returns, and the piece where
  * memory_failure() looks for it next.
  */
-void __cdm_note_failure(unsigned long pfn)
+void __cdm_note_failure(int nid, unsigned long pfn)
 {
 	if (cdm_node_next_bad(pfn, pfn + 1) == pfn)
 		return;
@@ -226,7 +230,7 @@ void __cdm_note_failure(unsigned long pfn)
 		return;
 	}
 	synchronize_rcu();
-	drain_all_pages(page_zone(pfn_to_page(pfn)));
+	cdm_node_drain_pcp(nid);
 }
 
 /* A block is about to come online: its pages are free, and isolated */

@@ -196,16 +196,22 @@ static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
  * For a file of the device, in a fault: a folio that mm manages, so nobody counts it as the
  * driver's. The driver is not asked to evict, mmap_lock is held. Where there is no large one
  * the caller tries a small one.
+ *
+ * Where the fault is that of a long-term pin, mm would have it outside ZONE_MOVABLE, where the
+ * device has nothing. It gets it all the same, and moves it to RAM before it pins it.
  */
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order)
 {
 	struct cdm_device *cdm = container_of(ops, struct cdm_device, node_ops);
+	unsigned int pinning = current->flags & PF_MEMALLOC_PIN;
 	unsigned int attempt = 0;
 	struct folio *folio;
 
+	current->flags &= ~PF_MEMALLOC_PIN;
 	while (!(folio = try_alloc_folio(cdm, order)))
 		if (order || !cdm_make_room(cdm, 1, CDM_ALLOC_NO_EVICT, attempt++))
 			break;
+	current->flags |= pinning;
 	if (folio && cdm_device_scrubs(cdm, CDM_ALLOC_ZERO)) {
 		cdm_scrub(cdm, &folio->page, folio_nr_pages(folio));
 		folio_mark_uptodate(folio);

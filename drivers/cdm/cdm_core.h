@@ -63,6 +63,7 @@ enum cdm_state {
  * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
  *	read without a lock
+ * @given_up: blocks of an abandoned device that could not go; likewise
  * @retire_lock: keeps the memory from being removed while one of its pages is retired.
  *	Inside of @lock.
  * @allocated: pages handed out since the registration, on each CPU
@@ -107,6 +108,7 @@ struct cdm_device {
 	atomic_t removers;
 	wait_queue_head_t wait;
 	unsigned long online_pages;
+	unsigned int given_up;
 
 	struct mutex retire_lock; /* see above */
 
@@ -229,6 +231,9 @@ unsigned int cdm_undo_seconds(void);
 void cdm_report_users(struct cdm_device *cdm, int rc);
 void cdm_announce(struct cdm_device *cdm);
 
+/* core.c */
+extern struct class cdm_class;
+
 /* watch.c */
 int cdm_begin_watching(struct cdm_device *cdm);
 void cdm_end_watching(struct cdm_device *cdm);
@@ -238,6 +243,11 @@ void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds);
 /* job.c */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds);
+
+/* shutdown.c */
+bool cdm_is_shutting_down(void);
+int cdm_shutdown_init(void);
+void cdm_shutdown_exit(void);
 
 /* migrate.c */
 long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned long start,

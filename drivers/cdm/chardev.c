@@ -65,7 +65,7 @@ static int cdm_file_open(struct inode *inode, struct file *filp)
 		return -ENOMEM;
 	}
 	file->cdm = cdm;
-	file->memory = cdm_node_create_file(cdm->config.nid, cdm->size);
+	file->memory = cdm_node_create_file(cdm->config.nid, cdm->node_ops.id, cdm->size);
 	if (IS_ERR(file->memory)) {
 		int rc = PTR_ERR(file->memory);
 
@@ -180,7 +180,11 @@ static long do_quota(struct cdm_file *file, void __user *user)
 		return rc;
 	if (req.flags || !req.quota || req.quota > file->cdm->size)
 		return -EINVAL;
-	return cdm_node_file_set_quota(file->memory, req.quota, capable(CAP_SYS_RESOURCE));
+	rc = cdm_node_file_set_quota(file->memory, req.quota, false);
+	/* Asked only where it matters: each time it is not so is in the audit log */
+	if (rc == -EPERM && capable(CAP_SYS_RESOURCE))
+		rc = cdm_node_file_set_quota(file->memory, req.quota, true);
+	return rc;
 }
 
 /* With a quota that was lowered, nothing gets to the device beside what is counted in it */

@@ -43,7 +43,7 @@ static void cdm_device_release(struct device *dev)
 }
 
 /* Not const: kernels before 6.4 write to it */
-static struct class cdm_class = {
+struct class cdm_class = {
 	.name = "cdm",
 	.dev_groups = cdm_device_groups,
 	.dev_release = cdm_device_release,
@@ -232,8 +232,8 @@ EXPORT_SYMBOL_GPL(cdm_device_unregister);
  * @cdm: the device
  *
  * For a driver's remove(), which cannot fail. Waits for pages that are in use and says
- * every 10 seconds what it waits for. After remove_seconds, what drivers have not given
- * back is treated as bad memory.
+ * every 10 seconds what it waits for. After remove_seconds, or when the machine goes down,
+ * what drivers have not given back is treated as bad memory.
  *
  * Context: Process context. Sleeps.
  */
@@ -244,7 +244,7 @@ void cdm_device_remove(struct cdm_device *cdm)
 	int rc;
 
 	while ((rc = cdm_hotplug_remove(cdm, REMOVE_REPORT_SECONDS))) {
-		if (time_after(jiffies, give_up)) {
+		if (time_after(jiffies, give_up) || cdm_is_shutting_down()) {
 			cdm_hotplug_abandon(cdm);
 			break;
 		}
@@ -394,8 +394,13 @@ static int __init cdm_core_init(void)
 	rc = cdm_chardev_init();
 	if (rc)
 		goto unregister_class;
+	rc = cdm_shutdown_init();
+	if (rc)
+		goto exit_chardev;
 	return 0;
 
+exit_chardev:
+	cdm_chardev_exit();
 unregister_class:
 	class_unregister(&cdm_class);
 exit_mm:
@@ -406,6 +411,7 @@ subsys_initcall(cdm_core_init);
 
 static void __exit cdm_core_exit(void)
 {
+	cdm_shutdown_exit();
 	cdm_chardev_exit();
 	class_unregister(&cdm_class);
 	cdm_mm_exit();

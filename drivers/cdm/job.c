@@ -37,7 +37,8 @@ static bool is_in_the_way(const struct cdm_device *cdm)
 /* Not when the device was pulled out, and that is what is being cleaned up */
 static bool should_end(const struct cdm_device *cdm)
 {
-	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm) || is_in_the_way(cdm);
+	return READ_ONCE(cdm->cancelled) || cdm_is_being_lost(cdm) || is_in_the_way(cdm) ||
+	       cdm_is_shutting_down();
 }
 
 static int job_thread(void *data)
@@ -87,23 +88,50 @@ static void interrupt(struct cdm_device *cdm, struct task_struct *task)
 	spin_unlock_irq(&cdm->wait.lock);
 }
 
+/* Changes whenever the work is done with a block */
+static unsigned long progress(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->online_pages) + READ_ONCE(cdm->given_up);
+}
+
+/* Wait as long as it gets on, and nobody wants it to end */
+static void wait_patiently(struct cdm_device *cdm, struct cdm_job *job, long timeout)
+{
+	unsigned long before;
+
+	do {
+		before = progress(cdm);
+		wait_event_idle_timeout(cdm->wait, is_finished(job) || should_end(cdm), timeout);
+	} while (!is_finished(job) && !should_end(cdm) && progress(cdm) != before);
+}
+
+/* End it; or the attempt at one block, where the work goes on with the next one */
+static void wait_impatiently(struct cdm_device *cdm, struct cdm_job *job)
+{
+	unsigned long before = progress(cdm);
+
+	while (!is_finished(job) && progress(cdm) == before) {
+		interrupt(cdm, job->task);
+		wait_event_idle_timeout(cdm->wait, is_finished(job), SIGNAL_AGAIN);
+	}
+}
+
 /**
  * cdm_run_job() - do something that takes long, and that can be ended
  * @cdm: the device
  * @work: what to do; returns -EINTR when a SIGKILL has ended it, with all of it undone
- * @seconds: how long it may go on without a block going online or offline; 0 for ever.
+ * @seconds: how long it may go on without being done with a block; 0 for ever.
  *	A large device takes its time, a page that cannot move is noticed soon.
  *
  * Context: Process context. The caller holds cdm->lock.
- * Return: what @work returned, but -ECANCELED after cdm_device_cancel() or _lost(), or when the
- * device is to be removed, -ETIMEDOUT when it got nowhere; -ENOMEM.
+ * Return: what @work returned, but -ECANCELED after cdm_device_cancel() or _lost(), when the
+ * device is to be removed, or the machine goes down, -ETIMEDOUT when it got nowhere; -ENOMEM.
  */
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
 {
 	long timeout = seconds ? seconds * (long)HZ : MAX_SCHEDULE_TIMEOUT;
 	struct cdm_job job = { .cdm = cdm, .work = work };
-	unsigned long online_pages;
 
 	lockdep_assert_held(&cdm->lock);
 
@@ -117,14 +145,9 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	wake_up_process(job.task);
 
 	do {
-		online_pages = READ_ONCE(cdm->online_pages);
-		wait_event_idle_timeout(cdm->wait, is_finished(&job) || should_end(cdm), timeout);
-	} while (!is_finished(&job) && !should_end(cdm) &&
-		 online_pages != READ_ONCE(cdm->online_pages));
-	while (!is_finished(&job)) {
-		interrupt(cdm, job.task);
-		wait_event_idle_timeout(cdm->wait, is_finished(&job), SIGNAL_AGAIN);
-	}
+		wait_patiently(cdm, &job, timeout);
+		wait_impatiently(cdm, &job);
+	} while (!is_finished(&job));
 	WRITE_ONCE(cdm->worker, NULL);
 	/* The thread's last instructions may be a module's that is about to be unloaded */
 	kthread_stop_put(job.task);
@@ -133,6 +156,6 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		return -ECANCELED;
 	if (job.rc != -EINTR)
 		return job.rc;
-	return READ_ONCE(cdm->cancelled) || is_in_the_way(cdm) ? -ECANCELED : -ETIMEDOUT;
+	return should_end(cdm) ? -ECANCELED : -ETIMEDOUT;
 }
 ALLOW_ERROR_INJECTION(cdm_run_job, ERRNO);

@@ -48,25 +48,48 @@ struct stock_node *stock_node(int nid)
 	return xa_load(&stock_nodes, nid);
 }
 
-static struct stock_node *make_node(int nid, const char *owner)
+static struct stock_node *make_node(int nid)
 {
 	struct stock_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
 
 	if (!node)
 		return NULL;
 	node->nid = nid;
-	node->owner = kstrdup(owner, GFP_KERNEL);
-	if (!node->owner || xa_err(xa_store(&stock_nodes, nid, node, GFP_KERNEL))) {
-		kfree(node->owner);
+	if (xa_err(xa_store(&stock_nodes, nid, node, GFP_KERNEL))) {
 		kfree(node);
 		return NULL;
 	}
 	return node;
 }
 
+/* Make the node the property of @owner */
+static int own(struct stock_node *node, const char *owner)
+{
+	if (node->owner)
+		return strcmp(node->owner, owner) ? -EBUSY : 0;
+	node->owner = kstrdup(owner, GFP_KERNEL);
+	return node->owner ? 0 : -ENOMEM;
+}
+
+/* stock_lock is held */
+static int tag(int nid, const char *owner)
+{
+	struct stock_node *node = stock_node(nid) ?: make_node(nid);
+	int rc;
+
+	if (!node)
+		return -ENOMEM;
+	if (node->tagged || node_state(nid, N_MEMORY) || node_state(nid, N_CPU))
+		return -EBUSY;
+	rc = own(node, owner);
+	if (!rc)
+		WRITE_ONCE(node->tagged, true);
+	return rc;
+}
+
 int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigned long caps)
 {
-	struct stock_node *node;
+	int rc;
 
 	/* Which ids nobody needs, only the boot of a patched kernel can say */
 	if (nid == CDM_NID_AUTO)
@@ -77,18 +100,9 @@ int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigne
 		return -EOPNOTSUPP;
 
 	mutex_lock(&stock_lock);
-	node = stock_node(nid);
-	if (!node)
-		node = make_node(nid, owner);
-	if (!node)
-		nid = -ENOMEM;
-	else if (node->tagged || strcmp(node->owner, owner) || node_state(nid, N_MEMORY) ||
-		 node_state(nid, N_CPU))
-		nid = -EBUSY;
-	else
-		WRITE_ONCE(node->tagged, true);
+	rc = tag(nid, owner);
 	mutex_unlock(&stock_lock);
-	return nid;
+	return rc ?: nid;
 }
 
 int cdm_node_untag(int nid)
@@ -101,6 +115,10 @@ int cdm_node_untag(int nid)
 		return -EBUSY;
 	mutex_lock(&stock_lock);
 	WRITE_ONCE(node->tagged, false);
+	if (!node->offered) {
+		kfree(node->owner);
+		node->owner = NULL;
+	}
 	mutex_unlock(&stock_lock);
 	return 0;
 }
@@ -133,7 +151,11 @@ void stock_set_leaving(int nid, bool leaving)
 
 void cdm_node_set_draining(int nid, bool draining)
 {
-	WRITE_ONCE(stock_node(nid)->draining, draining);
+	struct stock_node *node = stock_node(nid);
+
+	WRITE_ONCE(node->draining, draining);
+	if (!draining)
+		node->offered = true;
 }
 
 /* There are no lists to choose from, nor capabilities that were granted */

@@ -11,8 +11,9 @@
 /**
  * struct stock_node - what is known of a tagged node; lives until the module goes
  * @nid: the node
- * @owner: whose it is until then
+ * @owner: whose it is, until then where it was @offered
  * @tagged: a device has it
+ * @offered: its memory could be had, at any time
  * @ops: what the device does, or NULL; under stock_ops_srcu
  * @ranges: its memory, or NULL
  * @nr_ranges: how many
@@ -25,6 +26,7 @@ struct stock_node {
 	int nid;
 	char *owner;
 	bool tagged;
+	bool offered;
 	const struct cdm_node_ops *ops;
 	const struct cdm_range *ranges;
 	unsigned int nr_ranges;

@@ -20,6 +20,8 @@
  * has it mapped loses it and gets SIGBUS when it touches it; one that asked to be told
  * early (prctl(PR_MCE_KILL)) is told now. Pages that the driver itself holds stay with it
  * until it frees them. May be called at any time, also for a page that is retired already.
+ * Where vm.memory_failure_recovery is 0 the kernel panics over a page that is online, as over
+ * one of RAM.
  *
  * Context: Process context. Sleeps.
  * Return: 0; -EINVAL for an address outside of the device; -ENODEV when the device has

@@ -440,14 +440,13 @@ static struct inode *make_inode(int nid, u64 id, u64 size)
 	return inode;
 }
 
-struct file *cdm_node_create_file(int nid, u64 size)
+struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 {
-	u64 id = registration_of(nid);
 	struct inode *inode;
 	struct file *filp;
 	int rc;
 
-	if (!id)
+	if (id != registration_of(nid))
 		return ERR_PTR(-ENODEV);
 	rc = simple_pin_fs(&stock_fs, &files_mnt, &files_pins);
 	if (rc)

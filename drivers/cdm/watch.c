@@ -135,6 +135,10 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 	if (cdm_is_being_lost(cdm) && READ_ONCE(cdm->transition) != CDM_ONLINING)
 		return notifier_from_errno(-EBUSY);
 
+	/* Nobody would end it; @offliner is set, so that who came before this is told */
+	if (cdm_is_shutting_down() && !is_worker(cdm))
+		return notifier_from_errno(-EBUSY);
+
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
 	if (!held)
 		return NOTIFY_OK;
@@ -163,6 +167,9 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 		return going_offline(cdm, arg);
 	case MEM_CANCEL_OFFLINE:
 		end_offlining(cdm);
+		/* Who lets go of what can go goes on with the next one */
+		if (cdm->abandoned && is_worker(cdm))
+			WRITE_ONCE(cdm->given_up, cdm->given_up + 1);
 		break;
 	case MEM_ONLINE:
 		set_online_pages(cdm, cdm->online_pages + arg->nr_pages);

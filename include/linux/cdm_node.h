@@ -77,13 +77,13 @@ static inline void cdm_withhold_bad_pages(int nid, unsigned long pfn, unsigned l
 		__cdm_withhold_bad_pages(pfn, nr_pages);
 }
 
-void __cdm_note_failure(unsigned long pfn);
+void __cdm_note_failure(int nid, unsigned long pfn);
 
 /* A page was found to be bad, by whomever */
 static inline void cdm_note_failure(int nid, unsigned long pfn)
 {
 	if (node_is_cdm(nid))
-		__cdm_note_failure(pfn);
+		__cdm_note_failure(nid, pfn);
 }
 
 int __cdm_distance(int from, int to);
@@ -587,7 +587,7 @@ long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr,
 int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn);
 int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg);
 
-struct file *cdm_node_create_file(int nid, u64 size);
+struct file *cdm_node_create_file(int nid, u64 id, u64 size);
 u64 cdm_node_file_used(struct file *file);
 u64 cdm_node_file_quota(struct file *file);
 int cdm_node_file_set_quota(struct file *file, u64 bytes, bool may_raise);
