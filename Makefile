@@ -10,7 +10,8 @@ help:
 	@echo '  make run KERNEL=stock     the demonstration, on a kernel of Debian'"'"'s and with our module: 3 minutes'
 	@echo '  make run                  the same on our kernel and on an unpatched one: builds two kernels'
 	@echo '  make test                 KUnit and the selftests, in virtual machines'
-	@echo '  make test-all             and races, many cycles, pressure'
+	@echo '  make test-all             and races, many cycles, load and malice'
+	@echo '  make test-short KERNEL=debug  a quarter of an hour of it, with KASAN, lockdep and the like'
 	@echo '  make test KERNEL=vanilla  the isolation tests where they must fail'
 	@echo '  make test KERNEL=stock    the module, on Debian'"'"'s kernel; also stock-6.1-cloud, stock-6.12-generic,'
 	@echo '                            stock-6.1-generic, and stock-debug, with checkers'
@@ -42,6 +43,9 @@ test: deps
 test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
 	@case $(KERNEL) in stock*) ;; *) scripts/check-off ;; esac
+
+test-short: deps
+	@scripts/test --kernel $(KERNEL) --short
 
 bench: deps
 	@scripts/bench
@@ -79,4 +83,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all bench deb test-deb kernel lint audit verdicts model series series-check install clean
+.PHONY: help deps run test test-all test-short bench deb test-deb kernel lint audit verdicts model series series-check install clean

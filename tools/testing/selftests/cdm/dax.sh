@@ -3,24 +3,14 @@
 # A dax device becomes a CDM node and a dax device again. Needs two of them of 512 MiB, each
 # on a node that holds nothing else, one that firmware names no node for,
 # and cdm_nodes=1.
-# shellcheck source=tools/testing/selftests/cdm/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/testing/selftests/cdm/dax_bus.sh
+. "$(dirname "$0")/dax_bus.sh"
 
-bus=/sys/bus/dax
-cdm=$bus/drivers/cdm
 kmem=$bus/drivers/kmem
-[ -e $cdm ] || skip_all "a kernel without CONFIG_CDM_DAX"
-
 size=$((512 << 20))
 # of 64 MiB
 pages=$((64 << 20 >> 12))
 block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
-
-# driver_of DAX: its name
-driver_of()
-{
-	[ ! -e "$bus/devices/$1/driver" ] || basename "$(readlink "$bus/devices/$1/driver")"
-}
 
 # dax_on NODE: the dax device on a node; without one, the one that has no node
 dax_on()
@@ -46,10 +36,6 @@ region=$(readlink -f "$bus/devices/$second")/../dax_region
 second_start=$(($(cat "$bus/devices/$second/resource")))
 iomem=$(cat /proc/iomem)
 
-# bind DAX, unbind DAX: the errno's name, or "ok"
-bind() { write "$1" $cdm/bind; }
-unbind() { write "$1" $cdm/unbind; }
-
 # unchanged TEXT: /proc/iomem is that
 unchanged()
 {
@@ -67,21 +53,6 @@ free()
 	expect has_cdm "$(cat $nodes/has_cdm)" "" || return
 	expect "class folder" "$(ls /sys/class/cdm)" "" || return
 	unchanged "$iomem"
-}
-
-# bound DAX NODE SIZE: the device is a CDM node, whole and online
-bound()
-{
-	local dir
-
-	dir=$(cdm_of "$2")
-	expect driver "$(driver_of "$1")" cdm || return
-	[ -n "$dir" ] || fail "no CDM device on node $2" || return
-	expect parent "$(basename "$(readlink -f "$dir/device")")" "$1" || return
-	expect state "$(cat "$dir/state")" online || return
-	expect size "$(cat "$dir/size")" "$3" || return
-	expect online_size "$(cat "$dir/online_size")" "$3" || return
-	expect capabilities "$(cat "$dir/capabilities")" user_bind
 }
 
 # with_node COMMAND...: while the first device is node 2

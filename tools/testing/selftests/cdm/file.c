@@ -13,6 +13,7 @@
 
 #include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
 #include "../../../../include/uapi/linux/cdm.h"
+#include "../../../../mm/gup_test.h"
 #include "../kselftest_harness.h"
 #include "sigbus.h"
 #include "util.h"
@@ -271,7 +272,25 @@ TEST_F(file, pinned)
 	self->fd = open(self->path, O_RDWR);
 }
 
-/* What one had, the next one does not see */
+/* RDMA and the like, of memory that nobody has touched: it goes by way of the device to RAM */
+TEST_F(file, pinned_before_it_is_touched)
+{
+	struct pin_longterm_test pin = {
+		.addr = (uintptr_t)self->p,
+		.size = SIZE,
+		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+	};
+	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
+
+	if (fd < 0)
+		SKIP(return, "needs CONFIG_GUP_TEST");
+	ASSERT_EQ(ioctl(fd, PIN_LONGTERM_TEST_START, &pin), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE, ~self->devices), self->nr);
+	EXPECT_EQ(used(self->fd), SIZE);
+	EXPECT_EQ(ioctl(fd, PIN_LONGTERM_TEST_STOP), 0);
+	close(fd);
+}
+
 /* Nobody moves the pages from one place on the device to another, nor pages them out */
 TEST_F(file, stays_where_it_is)
 {
@@ -579,7 +598,6 @@ TEST_F(file, moves_only_what_is_ours)
 	close(fd);
 }
 
-/* What is on the device moves to RAM when it goes offline, and back when somebody says so */
 /* What counts for another device does not come to this one past its quota */
 TEST_F(file, quota_of_another_device)
 {
@@ -607,6 +625,7 @@ TEST_F(file, quota_of_another_device)
 	close(fd);
 }
 
+/* What is on the device moves to RAM when it goes offline, and back when somebody says so */
 TEST_F(file, device_goes_offline)
 {
 	char state[PATH_MAX];

@@ -45,6 +45,18 @@ test_twice()
 	expect "device nodes" "$(device_nodes)" "" && return $rc
 }
 
+# Nobody could bind to the node: its id is as free as before, for any owner. There are two for
+# three of them: who comes last, here or in ids_are_not_inherited, would get none.
+test_failure_takes_no_id()
+{
+	local next
+
+	! is_module || return "$KSFT_SKIP"
+	CDM_TEST_PARENT='' refused EEXIST "cannot be added" $block $block -1 || return
+	next=$(ask "register $start $block -1")
+	[[ $next =~ ^ok\ [0-9]+$ ]] || fail "the next owner gets '$next'"
+}
+
 # An id that cdm_nodes=N reserved at boot; the same parent gets the same one again
 test_reserved_node_id()
 {
@@ -112,5 +124,5 @@ test_failed_onlining_is_undone()
 }
 
 run_tests zero_size unaligned_start unaligned_size not_addressable overlaps_ram \
-	impossible_node node_with_cpus unknown_policy twice reserved_node_id \
+	impossible_node node_with_cpus unknown_policy failure_takes_no_id twice reserved_node_id \
 	ids_are_not_inherited anothers_node unregister_while_pages_are_out failed_onlining_is_undone
