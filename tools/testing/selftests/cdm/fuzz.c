@@ -3,7 +3,8 @@
  * fuzz SEED SECONDS user|root: calls at random of everything that a user, or an administrator,
  * can reach of coherent device memory. What it does is the same for the same seed, whatever
  * the answers are; what others do meanwhile is not. Prints how many calls it made, and exits
- * with 0; with 1 when it read what it has not written, or got more than its quota.
+ * with 0; with 1 when it read what it has not written, or got more than its quota; with 3, or by
+ * SIGBUS, when memory that it could not do without has gone with the device.
  *
  * A worker writes its own stamp only, and nothing that it maps or opens is another's: whatever
  * it reads is zero, or its own.
@@ -23,6 +24,7 @@
 #include "util.h"
 
 #define SLOTS		6
+#define LOST		3		/* exit status */
 #define MOST		(8 * MIB)	/* of a mapping, and of what is written to a file */
 
 static struct slot {
@@ -321,7 +323,7 @@ static void have_a_child(struct slot *slot)
 		int status = 0;
 
 		waitpid(pid, &status, 0);
-		if (WIFEXITED(status) && WEXITSTATUS(status))
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 			wrong = "a child read what it has not written";
 	}
 }
@@ -425,15 +427,21 @@ static void (*const calls[])(struct slot *slot) = {
 };
 #define NR_OF_ROOT	3
 
-static void on_fault(int signal)
+/* Its own memory may have been on the device, too, and have gone with it: nothing goes on then */
+static void on_fault(int signal, siginfo_t *info, void *context)
 {
-	siglongjmp(after_fault, 1);
+	const struct slot *slot;
+
+	for (slot = slots; slot < slots + SLOTS; slot++)
+		if ((size_t)((char *)info->si_addr - slot->start) < slot->size)
+			siglongjmp(after_fault, 1);
+	_exit(LOST);
 }
 
 int main(int argc, char **argv)
 {
 	size_t nr = sizeof(calls) / sizeof(calls[0]);
-	struct sigaction action = { .sa_handler = on_fault };
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 	volatile long done = 0, faults = 0;
 	time_t end;
 	int i;
