@@ -241,8 +241,8 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
  * Context: Process context. Takes cdm->lock and the hotplug locks. May take seconds for a
  * large device.
  * Return: 0; -ENODEV when the device has gone; -ECANCELED after cdm_device_cancel(), when
- * its driver removes it, or the machine goes down; an error of memory hotplug; with every block in the state that it was
- * in.
+ * its driver removes it, or the machine goes down; an error of memory hotplug; with every block
+ * in the state that it was in.
  */
 int cdm_device_online(struct cdm_device *cdm)
 {
@@ -272,7 +272,8 @@ EXPORT_SYMBOL_GPL(cdm_device_online);
  * Context: Process context. Takes cdm->lock and the hotplug locks.
  * Return: 0; -ENODEV when the device has gone; -EBUSY when a driver holds pages,
  * -ETIMEDOUT when a page did not move in time, -ECANCELED after cdm_device_cancel(), when
- * its driver removes it, or the machine goes down, -ENOMEM: in these cases every block is in the state that it was in.
+ * its driver removes it, or the machine goes down, -ENOMEM: in these cases every block is in the
+ * state that it was in.
  */
 int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
 {

@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "../../../../include/uapi/linux/cdm.h"
+#include "../kselftest.h"
 #include "util.h"
 
 #define SLOTS		6
@@ -51,21 +52,20 @@ static const char *pick_of(const char *const *list, size_t nr)
 {
 	return list[pick(nr)];
 }
-#define PICK(list) pick_of(list, sizeof(list) / sizeof((list)[0]))
 
 /* Plain ones, those at an edge, and any */
 static uint64_t pick_number(void)
 {
 	static const uint64_t edges[] = {
-		0, 1, 4095, 4096, 4097, 2 * MIB, 128 * MIB, 1UL << 30, (1UL << 30) + 4096, 1UL << 31,
-		1UL << 32, 1UL << 47, INT64_MAX, 1UL << 63, -4096UL, -1UL,
+		0, 1, 4095, 4096, 4097, 2 * MIB, 128 * MIB, 1UL << 30, (1UL << 30) + 4096,
+		1UL << 31, 1UL << 32, 1UL << 47, INT64_MAX, 1UL << 63, -4096UL, -1UL,
 	};
 
 	switch (pick(3)) {
 	case 0:
 		return pick(256) * page_size;
 	case 1:
-		return edges[pick(sizeof(edges) / sizeof(edges[0]))];
+		return edges[pick(ARRAY_SIZE(edges))];
 	default:
 		return pick(UINT64_MAX) >> pick(64);
 	}
@@ -105,7 +105,7 @@ static void open_device(struct slot *slot)
 {
 	static const char *const devices[] = { "/dev/cdm0", "/dev/cdm1" };
 	static const int flags[] = { O_RDWR, O_RDWR, O_RDWR, O_RDONLY, O_WRONLY };
-	const char *path = PICK(devices);
+	const char *path = pick_of(devices, ARRAY_SIZE(devices));
 	int flag = flags[pick(5)];
 
 	forget(slot);
@@ -114,7 +114,9 @@ static void open_device(struct slot *slot)
 
 static void map(struct slot *slot)
 {
-	static const int prots[] = { PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };
+	static const int prots[] = {
+		PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE,
+	};
 	static const int kinds[] = { MAP_SHARED, MAP_SHARED, MAP_PRIVATE };
 	size_t size = (1 + pick(MOST / page_size)) * page_size;
 	int prot = prots[pick(4)], flags = kinds[pick(3)];
@@ -239,12 +241,14 @@ static void set_policy(struct slot *slot)
 	 * would take along, and init with them when the card is pulled.
 	 */
 	if (!pick(8) && geteuid())
-		numa_migrate_pages(0, &(struct bitmask){ 64, &all }, &(struct bitmask){ 64, &mask });
+		numa_migrate_pages(0, &(struct bitmask){ 64, &all },
+				   &(struct bitmask){ 64, &mask });
 }
 
 static void move(struct slot *slot)
 {
-	int nodes[64], status[64], nr = 1 + pick(64), i, flags = pick(4) ? MPOL_MF_MOVE : pick(8);
+	int nodes[64], status[64], nr = 1 + pick(64), i;
+	int flags = pick(4) ? MPOL_MF_MOVE : pick(8);
 	void *pages[64];
 	size_t size;
 	char *at;
@@ -361,8 +365,8 @@ static void splice_it(struct slot *slot)
 
 /* An administrator's: any value for any file */
 static const char *const values[] = {
-	"online_movable", "online", "online_kernel", "offline", "cancel", "none", "system", "0", "1",
-	"-1", "4096", "2097152", "18446744073709551616", "user_bind", "user_bind reclaim",
+	"online_movable", "online", "online_kernel", "offline", "cancel", "none", "system", "0",
+	"1", "-1", "4096", "2097152", "18446744073709551616", "user_bind", "user_bind reclaim",
 	"demotion_target", "all", "", "\n", "online_movable offline", "%s%n", "manual", "auto",
 };
 
@@ -387,7 +391,7 @@ static void administer(struct slot *slot)
 		"/sys/devices/system/node/node2/compact",
 	};
 
-	write_pattern(PICK(files), PICK(values));
+	write_pattern(pick_of(files, ARRAY_SIZE(files)), pick_of(values, ARRAY_SIZE(values)));
 }
 
 /* What reclaim, compaction and the readers of every file find */
@@ -398,7 +402,7 @@ static void disturb(struct slot *slot)
 		"/sys/class/cdm/cdm*/stats/*", "/sys/kernel/debug/cdm/*", "/proc/zoneinfo",
 		"/proc/self/numa_maps", "/proc/self/smaps",
 	};
-	const char *pattern = PICK(readable);
+	const char *pattern = pick_of(readable, ARRAY_SIZE(readable));
 	uint64_t which = pick(UINT64_MAX);
 	char text[4096];
 	glob_t found;
@@ -425,6 +429,7 @@ static void (*const calls[])(struct slot *slot) = {
 	/* and root */
 	administer, administer, disturb,
 };
+
 #define NR_OF_ROOT	3
 
 /* Its own memory may have been on the device, too, and have gone with it: nothing goes on then */
@@ -440,7 +445,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 int main(int argc, char **argv)
 {
-	size_t nr = sizeof(calls) / sizeof(calls[0]);
+	size_t nr = ARRAY_SIZE(calls);
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 	volatile long done = 0, faults = 0;
 	time_t end;
@@ -472,6 +477,7 @@ int main(int argc, char **argv)
 		else
 			calls[which](slot);
 	}
-	printf("%s %ld calls %ld faults%s%s\n", argv[3], done, faults, wrong ? ": " : "", wrong ?: "");
+	printf("%s %ld calls %ld faults%s%s\n", argv[3], done, faults, wrong ? ": " : "",
+	       wrong ?: "");
 	return !!wrong;
 }
