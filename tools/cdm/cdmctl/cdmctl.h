@@ -55,6 +55,9 @@ bool read_text(const char *path, char *buf, size_t size);
 uint64_t read_u64(const char *path, bool *ok);
 bool nodes_have(const char *list, int node);
 
+/* list.c */
+struct json_object *device_json(const struct device *device, bool users);
+
 /* users.c */
 struct json_object *users_of(int node);
 

@@ -18,7 +18,7 @@ static struct json_object *words(const char *text)
 	return array;
 }
 
-static struct json_object *device_json(const struct device *device, bool users)
+struct json_object *device_json(const struct device *device, bool users)
 {
 	struct json_object *object = json_object_new_object();
 	const struct {

@@ -54,21 +54,29 @@ static const char *as_bytes(const char *text, char *buf, size_t size)
 	return buf;
 }
 
+/* In the order in which they are made: a capability that is given up does not come back */
 static const struct setting settings[] = {
 	{ "fallback", "none or system, while the device is offline", as_it_is },
-	{ "capabilities", "those to keep, such as user_bind,reclaim, or none", as_words },
 	{ "spill_max", "bytes, with K, M, G or T", as_bytes },
-	{ }
+	{ "capabilities", "those to keep, such as user_bind,reclaim, or none", as_words },
 };
 
-static void explain(const struct device *device, const char *key, const char *value,
-		    const struct setting *setting)
+#define NR_SETTINGS	(sizeof(settings) / sizeof(*settings))
+
+/* One of the settings, as it was asked for, and as the kernel wants it; text is NULL for none */
+struct change {
+	const char *text;
+	char value[128];
+	char before[128];
+};
+
+static void explain(const struct device *device, const struct setting *setting, const char *text)
 {
 	const char *why = strerror(errno);
 
 	if (errno == EBUSY)
 		why = "the device is online: 'cdmctl offline' first";
-	else if (errno == EPERM && !strcmp(key, "capabilities"))
+	else if (errno == EPERM && !strcmp(setting->key, "capabilities"))
 		why = "its driver did not grant it, or it was taken away before";
 	else if (errno == EACCES || errno == EPERM)
 		why = "run it as root";
@@ -76,55 +84,94 @@ static void explain(const struct device *device, const char *key, const char *va
 		why = setting->values;
 	else if (errno == EOPNOTSUPP)
 		why = "this kernel cannot: it needs CONFIG_CDM";
-	fail("%s: %s '%s': %s", device->name, key, value, why);
+	fail("%s: %s '%s': %s", device->name, setting->key, text, why);
 }
 
-static const struct setting *find_setting(const char *text, size_t len)
+/* The index of the setting that KEY=VALUE names, or NR_SETTINGS */
+static size_t find_setting(const char *text)
 {
-	const struct setting *setting;
+	size_t len = strcspn(text, "="), i;
 
-	for (setting = settings; setting->key; setting++)
-		if (strlen(setting->key) == len && !strncmp(setting->key, text, len))
-			return setting;
-	return NULL;
+	for (i = 0; i < NR_SETTINGS; i++)
+		if (text[len] && strlen(settings[i].key) == len &&
+		    !strncmp(settings[i].key, text, len))
+			break;
+	return i;
 }
 
-/* Check, or do, one KEY=VALUE */
-static int set_one(const struct device *device, const char *text, bool really)
+/* Take one KEY=VALUE for what it says; nothing is changed yet */
+static bool parse(const char *text, struct change *changes)
 {
-	size_t len = strcspn(text, "=");
-	const struct setting *setting = find_setting(text, len);
-	const char *value;
-	char buf[128];
+	static const char policy[] = "online_policy=";
+	size_t i = find_setting(text);
+	struct change *change = changes + i;
 
-	if (!text[len] || !setting) {
+	if (i == NR_SETTINGS) {
 		fail("'%s' is no setting: fallback=, capabilities= and spill_max= are%s", text,
-		     len == 13 && !strncmp(text, "online_policy", len) ?
-			     "; online_policy is its driver's choice" : "");
-		return USAGE;
+		     strncmp(text, policy, sizeof(policy) - 1) ?
+			     "" : "; online_policy is its driver's choice");
+		return false;
 	}
-	value = setting->value(text + len + 1, buf, sizeof(buf));
-	if (!value) {
-		fail("%s '%s': %s", setting->key, text + len + 1, setting->values);
-		return USAGE;
+	if (change->text) {
+		fail("'%s': %s= was given before", text, settings[i].key);
+		return false;
 	}
-	if (!really || write_device_file(device, setting->key, value))
-		return 0;
-	explain(device, setting->key, text + len + 1, setting);
-	return FAILED;
+	change->text = text + strlen(settings[i].key) + 1;
+	if (settings[i].value(change->text, change->value, sizeof(change->value)))
+		return true;
+	fail("%s '%s': %s", settings[i].key, change->text, settings[i].values);
+	return false;
 }
 
-/* What cannot be read as a setting is found before anything is changed */
+/* Make the changes, or none: what the kernel refuses takes back what went before it */
+static bool make(const struct device *device, struct change *changes)
+{
+	struct change *change;
+	size_t i;
+
+	for (i = 0; i < NR_SETTINGS; i++) {
+		change = changes + i;
+		if (!change->text)
+			continue;
+		if (read_device_file(device, settings[i].key, change->before,
+				     sizeof(change->before)) &&
+		    write_device_file(device, settings[i].key, change->value))
+			continue;
+		explain(device, settings + i, change->text);
+		while (i--)
+			if (changes[i].text)
+				write_device_file(device, settings[i].key, changes[i].before);
+		return false;
+	}
+	return true;
+}
+
+/* What it is now, as "list" shows it */
+static int show(const char *name)
+{
+	struct devices devices;
+	struct device *device;
+
+	if (!read_devices(&devices))
+		return FAILED;
+	device = find_device(&devices, name);
+	if (device)
+		print_json(device_json(device, false));
+	free(devices.list);
+	return device ? 0 : FAILED;
+}
+
 static int set_all(const struct device *device, char **texts)
 {
+	struct change changes[NR_SETTINGS] = { };
 	char **text;
-	int rc = 0;
 
-	for (text = texts; !rc && *text; text++)
-		rc = set_one(device, *text, false);
-	for (text = texts; !rc && *text; text++)
-		rc = set_one(device, *text, true);
-	return rc;
+	for (text = texts; *text; text++)
+		if (!parse(*text, changes))
+			return USAGE;
+	if (!make(device, changes))
+		return FAILED;
+	return as_json ? show(device->name) : 0;
 }
 
 int cmd_set(int argc, char **argv)

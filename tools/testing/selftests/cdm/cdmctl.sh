@@ -109,6 +109,11 @@ settings()
 		return
 	says 2 "'size=5' is no setting" set "$name" spill_max=0 size=5 || return
 	expect spill_max "$(cat "$cdm/spill_max")" $((1 << 30)) || return
+	says 2 "'spill_max=1': spill_max= was given before" set "$name" spill_max=0 spill_max=1 || return
+	# the kernel refuses the second of them
+	says 1 "capabilities 'flying'" set "$name" capabilities=flying spill_max=3G || return
+	expect spill_max "$(cat "$cdm/spill_max")" $((1 << 30)) || return
+	expect "spill_max it says" "$(json spill_max set "$name" spill_max=2G)" $((2 << 30)) || return
 	says 2 "its driver's choice" set "$name" online_policy=auto || return
 	says 1 "the device is online: 'cdmctl offline' first" set "$name" fallback=none || return
 	says 1 "capabilities 'reclaim': its driver did not grant it" set "$name" capabilities=reclaim ||
