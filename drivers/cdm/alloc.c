@@ -76,6 +76,8 @@ static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int f
 		return false;
 	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
+	/* On a CPU's list it does not count as free where nothing else is, and is not looked for */
+	cdm_node_drain_pcp(cdm->config.nid);
 	atomic_long_add(evicted, &cdm->evicted);
 	trace_cdm_evict(cdm->dev.id, cdm->config.nid, nr_pages, evicted);
 	return evicted;

@@ -152,6 +152,16 @@ evicted()
 }
 test_evict() { beyond_a_module || with_device "evicts=1" evicted; }
 
+# On a device that is full to the page, each page that the driver gives back is found, also
+# where it lies on a CPU's list
+evicted_one_by_one()
+{
+	fill || return
+	expect "each in the place of another" "$(tell "alloc $nid 0 100")" "ok 100 0" || return
+	expect calls "$(evict_calls)" 100
+}
+test_evict_one_by_one() { beyond_a_module || with_device "evicts=1" evicted_one_by_one; }
+
 evict_calls() { tell counts | sed 's/^ok evict \([0-9]*\) .*/\1/'; }
 
 # A driver that gives nothing is asked three times for an allocation, and no more
@@ -452,7 +462,7 @@ spill_offline()
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
 run_tests array list one_piece piece_of_what_is_free irqs_off scrub scrub_that_fails evict \
-	evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \
+	evict_one_by_one evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \
 	wrong_device last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \
 	spill_while_offline
