@@ -65,8 +65,8 @@ static DEFINE_MUTEX(cdm_lock);
 
 static int __init cdm_nodes_setup(char *str)
 {
-	if (kstrtouint(str, 0, &cdm_nr_reserve))
-		pr_warn("cdm_nodes=%s is not a number\n", str);
+	if (!str || kstrtouint(str, 0, &cdm_nr_reserve))
+		pr_warn("cdm_nodes=%s is not a number\n", str ?: "");
 	return 0;
 }
 early_param("cdm_nodes", cdm_nodes_setup);

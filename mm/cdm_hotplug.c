@@ -251,7 +251,7 @@ void cdm_node_interrupt(struct task_struct *task)
 EXPORT_SYMBOL_GPL(cdm_node_interrupt);
 
 /* Offline what is online of @ranges, and unplug all of it; or nothing */
-static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
+static noinline int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 {
 	unsigned int i;
 	int rc;
@@ -266,6 +266,7 @@ static int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 	unlock_device_hotplug();
 	return rc;
 }
+ALLOW_ERROR_INJECTION(cdm_unplug, ERRNO);
 
 /**
  * cdm_node_remove_memory() - offline a device's memory where it is online, and unplug it

@@ -97,9 +97,37 @@ static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_te
 		__free_pages(page, order);
 }
 
+/* What came by the array or the list goes back so, and many at once */
+struct batch {
+	unsigned long nr;
+	struct page *pages[64];
+	struct list_head list;
+};
+
+static void give_back_batch(struct cdm_test_file *file, struct batch *batch)
+{
+	cdm_free_pages_bulk(file->source, batch->nr, batch->pages);
+	cdm_free_pages_list(file->source, &batch->list);
+	batch->nr = 0;
+}
+
+static void give_back_with(struct cdm_test_file *file, struct batch *batch, struct page *page,
+			   enum cdm_test_how how, unsigned int order)
+{
+	if (how == CDM_TEST_LIST)
+		list_add(&page->lru, &batch->list);
+	else if (how == CDM_TEST_BULK)
+		batch->pages[batch->nr++] = page;
+	else
+		give_back(file, page, how, order);
+	if (batch->nr == ARRAY_SIZE(batch->pages))
+		give_back_batch(file, batch);
+}
+
 /* At most @max blocks; returns how many pages */
 static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max)
 {
+	struct batch batch = { .list = LIST_HEAD_INIT(batch.list) };
 	unsigned long index, entry, pages = 0;
 	void *value;
 
@@ -112,11 +140,12 @@ static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max
 		if (!value)
 			continue;
 		entry = xa_to_value(value);
-		give_back(file, pfn_to_page(FIELD_GET(ENTRY_PFN, entry)),
-			  FIELD_GET(ENTRY_HOW, entry), FIELD_GET(ENTRY_ORDER, entry));
+		give_back_with(file, &batch, pfn_to_page(FIELD_GET(ENTRY_PFN, entry)),
+			       FIELD_GET(ENTRY_HOW, entry), FIELD_GET(ENTRY_ORDER, entry));
 		pages += 1UL << FIELD_GET(ENTRY_ORDER, entry);
 		max--;
 	}
+	give_back_batch(file, &batch);
 	return pages;
 }
 

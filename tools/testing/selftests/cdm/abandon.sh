@@ -136,5 +136,29 @@ test_registered_device_is_stuck()
 	expect "state of the block" "$(cat "$(blocks_of "$node")/state")" offline && return $rc
 }
 
+# One range is there, the other one is others', and the first does not go
+test_added_in_part_is_stuck()
+{
+	local pci start block rc=0
+
+	[ -d $fail_function ] || return "$KSFT_SKIP"
+	pci=$(cat /sys/bus/pci/slots/2/address).0
+	export CDM_TEST_PARENT=$pci
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	add_fault cdm_unplug 16
+	echo 1 >$fail_function/times
+	dmesg -C
+	start_tool "$here/cdm_test_ctl"
+	expect register "$(tell "register $((start + 6 * block)) $block -1 start2=$block size2=$block")" \
+		"error ENOTRECOVERABLE" || rc=1
+	expect "calls still to fail" "$(cat $fail_function/times)" 0 || rc=1
+	echo >$fail_function/inject
+	stop_tool || rc=1
+	dmesg | grep -q 'node [0-9]*: 1 ranges could not be taken back (after -EEXIST)' ||
+		fail "not in the log" || rc=1
+	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 5 && return $rc
+}
+
 run_tests remove_gives_up remove_gives_up_a_pinned_page registration_is_stuck \
-	registered_device_is_stuck
+	registered_device_is_stuck added_in_part_is_stuck

@@ -145,7 +145,7 @@ page_of_a_process()
 	local device=("$tool_in" "$tool_out" "$tool_pid") lose line n retired=0 rc=0
 
 	start_tool "$here/lose" $nid 48
-	expect before "$(listen)" "bound 12288 12288" || rc=1
+	expect before "$(listen)" "bound 12288 12288 cache 0" || rc=1
 	lose=("$tool_in" "$tool_out" "$tool_pid")
 	# all over the device: some will be theirs
 	use_tool "${device[@]}"
@@ -157,7 +157,7 @@ page_of_a_process()
 	line=$(tell go)
 	stop_tool || fail "the task died" || rc=1
 	use_tool "${device[@]}"
-	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ none\ ram\ 0\ wrong\ 0$ ]] ||
+	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ none\ ram\ 0\ cache\ 0\ wrong\ 0$ ]] ||
 		fail "$line" || rc=1
 	n=$((BASH_REMATCH[1] + BASH_REMATCH[2]))
 	[ $n -ge 1 ] && [ $n -le $retired ] || fail "$n pages lost of $retired that are bad" || rc=1

@@ -746,6 +746,40 @@ TEST_F(file, bad_requests)
 	close(fd);
 }
 
+/* What is asked for can be read, and the answer cannot be written */
+TEST_F(file, answers_to_nowhere)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	char *map = map_anonymous(page);
+	struct cdm_ioc_migrate *req = (void *)map;
+	struct cdm_ioc_info *info = (void *)map;
+
+	ASSERT_NE(map, NULL);
+	*info = (struct cdm_ioc_info) { .size = sizeof(*info) };
+	ASSERT_EQ(mprotect(map, page, PROT_READ), 0);
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_INFO, info), -1);
+	EXPECT_EQ(errno, EFAULT);
+
+	ASSERT_EQ(mprotect(map, page, PROT_READ | PROT_WRITE), 0);
+	*req = (struct cdm_ioc_migrate) {
+		.size = sizeof(*req), .addr = (uintptr_t)self->p, .length = SIZE,
+	};
+	ASSERT_EQ(mprotect(map, page, PROT_READ), 0);
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_MIGRATE, req), -1);
+	EXPECT_EQ(errno, EFAULT);
+
+	/* neither the states of the pages; and addresses that end where they begin */
+	ASSERT_EQ(mprotect(map, page, PROT_READ | PROT_WRITE), 0);
+	req->status = 8;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_MIGRATE, req), -1);
+	EXPECT_EQ(errno, EFAULT);
+	req->addr = -page;
+	req->length = 2 * page;
+	EXPECT_EQ(ioctl(self->fd, CDM_IOC_MIGRATE, req), -1);
+	EXPECT_EQ(errno, EINVAL);
+	munmap(map, page);
+}
+
 TEST_F(file, permission_of_the_file)
 {
 	int fd;

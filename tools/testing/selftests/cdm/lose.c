@@ -4,17 +4,75 @@
  * (pages on the node of the anonymous and the shared mapping) and waits for a line, in
  * which the node goes away. Then says what touching it does:
  *
- *   anon N shared N read E ram N wrong N
+ *   anon N shared N read E ram N cache N wrong N
  *
- * with the pages whose touch is a SIGBUS, the errno of reading the shared file, and of as
- * much memory in RAM the same, and the bytes that are not what they were.
+ * with the pages whose touch is a SIGBUS, the errno of reading the shared file, of as much
+ * memory in RAM the same, of a file's page cache that was on the node, and the bytes that are
+ * not what they were.
  *
  * lose NODE MIB FILE: the shared mapping is of a device's FILE, the anonymous one is in RAM.
+ * lose NODE MIB cache: with page cache of a file on a disk, too, which stays when this ends.
  */
+#include <libgen.h>
+
 #include "sigbus.h"
 #include "util.h"
 
 #define PATTERN 0x5a
+
+/*
+ * Page cache of a file that is on a disk, too: this program's neighbour "hog", which nobody runs.
+ * Moved to the node page by page; some may be in the way of somebody.
+ */
+static struct cache {
+	char *start;
+	size_t size;
+	char *copy;
+	long on_node;
+} cache;
+
+static bool move_cache(const char *self, int node, unsigned long mask)
+{
+	long page_size = sysconf(_SC_PAGESIZE), nr, i;
+	char path[4096];
+	int fd, status;
+	void *page;
+
+	snprintf(path, sizeof(path), "%s/hog", dirname(strdupa(self)));
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	cache.size = lseek(fd, 0, SEEK_END) & -page_size;
+	cache.start = mmap(NULL, cache.size, PROT_READ, MAP_SHARED, fd, 0);
+	cache.copy = malloc(cache.size);
+	close(fd);
+	if (cache.start == MAP_FAILED || !cache.copy)
+		return false;
+	memcpy(cache.copy, cache.start, cache.size);
+	nr = cache.size / page_size;
+	for (i = 0; i < nr; i++) {
+		page = cache.start + i * page_size;
+		move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE);
+	}
+	cache.on_node = pages_on(cache.start, cache.size, mask);
+	return true;
+}
+
+/* It is read again from where it came from */
+static long count_lost_cache(long *wrong)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	volatile long nr = 0;
+	volatile size_t i;
+
+	for (i = 0; i < cache.size; i += page_size) {
+		if (sigsetjmp(lost, 1))
+			nr++;
+		else
+			*wrong += !!memcmp(cache.start + i, cache.copy + i, page_size);
+	}
+	return nr;
+}
 
 /* Pages of a mapping whose touch is a SIGBUS; adds to @wrong the bytes that have changed */
 static long count_lost(const volatile char *p, size_t size, long *wrong)
@@ -42,16 +100,17 @@ static int open_shared(const char *path, size_t size)
 
 int main(int argc, char **argv)
 {
-	const char *path = argc == 4 ? argv[3] : NULL;
+	bool with_cache = argc == 4 && !strcmp(argv[3], "cache");
+	const char *path = argc == 4 && !with_cache ? argv[3] : NULL;
 	const char *error = "none";
 	char *anon, *shared, *ram, c;
-	long nr[3], wrong = 0;
+	long nr[4], wrong = 0;
 	unsigned long mask;
 	size_t size;
 	int fd;
 
 	if (argc != 3 && argc != 4) {
-		fprintf(stderr, "usage: lose NODE MIB [FILE]\n");
+		fprintf(stderr, "usage: lose NODE MIB [FILE | cache]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
@@ -73,7 +132,14 @@ int main(int argc, char **argv)
 	memset(anon, PATTERN, size);
 	memset(shared, PATTERN, size);
 	memset(ram, PATTERN, size);
-	printf("bound %ld %ld\n", pages_on(anon, size, mask), pages_on(shared, size, mask));
+	/* what is locked is on lists of its own */
+	if (mlock(anon, sysconf(_SC_PAGESIZE)) ||
+	    (with_cache && !move_cache(argv[0], atoi(argv[1]), mask))) {
+		perror("lose: mlock or page cache");
+		return 1;
+	}
+	printf("bound %ld %ld cache %ld\n", pages_on(anon, size, mask), pages_on(shared, size, mask),
+	       cache.on_node);
 	fflush(stdout);
 	getchar();
 
@@ -81,9 +147,10 @@ int main(int argc, char **argv)
 	nr[0] = count_lost(anon, size, &wrong);
 	nr[1] = count_lost(shared, size, &wrong);
 	nr[2] = count_lost(ram, size, &wrong);
+	nr[3] = count_lost_cache(&wrong);
 	if (pread(fd, &c, 1, size / 2) != 1)
 		error = strerrorname_np(errno);
-	printf("anon %ld shared %ld read %s ram %ld wrong %ld\n", nr[0], nr[1], error, nr[2],
-	       wrong);
+	printf("anon %ld shared %ld read %s ram %ld cache %ld wrong %ld\n", nr[0], nr[1], error, nr[2],
+	       nr[3], wrong);
 	return 0;
 }

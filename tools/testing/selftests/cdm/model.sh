@@ -94,6 +94,45 @@ engine()
 }
 test_engine() { with_parameter $edu/max_pages 1 0 with_card engine; }
 
+# Its registers do not answer any more: the CPU copies, and memory is out of its reach. Bound
+# again, it works again.
+engine_hangs()
+{
+	local edu_pci before driver=/sys/bus/pci/drivers/cdm_edu
+
+	edu_pci=$(basename "$(readlink -f $driver/0000:*)")
+	dmesg -C
+	setpci -s "$edu_pci" COMMAND=0:2
+	expect "without an answer" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" \
+		"ok 2 2 wrong 0" || return
+	expect "log" "$(dmesg | grep -c "cdm_edu $edu_pci: no answer within .*: not used any more")" 1 ||
+		return
+	expect "bus master" "$((0x$(setpci -s "$edu_pci" COMMAND) & 4))" 0 || return
+	expect unbind "$(write "$edu_pci" $driver/unbind)" ok || return
+	expect "without an engine" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" \
+		"ok 2 2 wrong 0" || return
+	setpci -s "$edu_pci" COMMAND=2:2
+	expect bind "$(write "$edu_pci" $driver/bind)" ok || return
+	before=$(cat $edu/copied_pages)
+	expect "by the engine" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" "ok 2 2 wrong 0" ||
+		return
+	expect "copied by it" $(($(cat $edu/copied_pages) - before)) 4
+}
+test_engine_hangs() { with_parameter $edu/max_pages 1 0 with_card engine_hangs; }
+
+# What is no number, and what is not this card's
+wrong_words()
+{
+	local file
+
+	for file in buffers use retire; do
+		expect "$file" "$(write much "$card/$file")" EINVAL || return
+	done
+	expect "address of RAM" "$(write 4096 "$card/retire")" EINVAL || return
+	expect "buffers" "$(cat "$card/buffers")" 0
+}
+test_wrong_words() { with_card wrong_words; }
+
 # Everything at once
 whole_life()
 {
@@ -211,5 +250,5 @@ wrong_partitions()
 }
 test_wrong_partitions() { with_parameter $module/partitions 9 1 wrong_partitions; }
 
-run_tests three_doors oversubscription engine whole_life pulled_out partitions \
+run_tests three_doors oversubscription engine engine_hangs wrong_words whole_life pulled_out partitions \
 	pulled_out_of_a_drain wrong_partitions

@@ -158,11 +158,11 @@ pulled_out()
 	local rc=0
 
 	start_tool "$here/lose" $nid 64 "/dev/$(basename "$(cdm_of $nid)")"
-	expect before "$(listen)" "bound 0 16384" || rc=1
+	expect before "$(listen)" "bound 0 16384 cache 0" || rc=1
 	dmesg -C
 	"$CDM_PLUG" yank || rc=1
 	expect "log" "$(dmesg | grep -c 'gone without warning: 16384 pages of users are lost')" 1 || rc=1
-	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 wrong 0" || rc=1
+	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
 	nobodys && return $rc

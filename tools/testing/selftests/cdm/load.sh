@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# stress-ng's memory, NUMA and hotplug stressors for CDM_LOAD_SECONDS (60), while a card comes and
+# goes with programs on it, one of stress-ng's own among them. In scripts/vm --topology pci.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
+[ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
+command -v stress-ng >/dev/null || skip_all "needs stress-ng"
+
+nid=2
+seconds=${CDM_LOAD_SECONDS:-60}
+export CDM_PLUG_MIB=256
+said=/tmp/cdm_load
+
+# all of them at once, each with little, on two nodes of 1 GiB
+stressors=(--vm 1 --vm-bytes 64M --mmap 1 --mmap-bytes 32M --mremap 1 --mremap-bytes 32M
+	--shm 1 --shm-bytes 16M --mlock 1 --pageswap 1 --remap 1 --mmapmany 1 --memfd 1
+	--memfd-bytes 32M --userfaultfd 1 --userfaultfd-bytes 16M --tmpfs 1 --mmaphuge 1
+	--fork 1 --numa 1 --memhotplug 1)
+
+# ram_blocks: those of the nodes with CPUs that are online, and in which zone
+ram_blocks()
+{
+	local node block
+
+	for node in 0 1; do
+		for block in $(blocks_of $node); do
+			echo "${block##*/} $(cat "$block/state")"
+		done
+	done
+}
+
+# ram_free: KiB that nobody needs, once caches are emptied, and what a stressor left that the
+# out-of-memory killer found
+ram_free()
+{
+	rm -rf /tmp/tmp-stress-ng* /dev/shm/stress-ng*
+	ipcrm --all
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/compact_memory
+	awk '/^MemFree/ { print $2 }' /proc/meminfo
+}
+
+# one_life: a card that is plugged in, used by somebody of the load's own kind, and taken out
+one_life()
+{
+	"$CDM_PLUG" add || fail "no card" || return
+	# The hotplug stressor may have one of its blocks offline: then the binding fails
+	timeout 10 numactl --all --membind=$nid stress-ng --temp-path /tmp --oomable --vm 1 \
+		--vm-bytes 32M --timeout 3 >$said.bound 2>&1 && bound=$((bound + 1))
+	"$CDM_PLUG" remove || fail "the card stays" || return
+	lives=$((lives + 1))
+}
+
+# said_no_more: a stressor may have missed memory, which they take from each other; nothing else
+said_no_more()
+{
+	local lines
+
+	lines=$(grep fail: $said | grep -v 'Cannot allocate memory\|shm: zero bytes read')
+	[ -z "$lines" ] || fail "$lines"
+}
+
+load()
+{
+	local lives=0 bound=0 rc=0 stress status
+
+	stress-ng --temp-path /tmp --oomable --timeout "$seconds" "${stressors[@]}" >$said 2>&1 &
+	stress=$!
+	while kill -0 $stress 2>/dev/null && [ $rc = 0 ]; do
+		one_life || rc=1
+	done
+	[ $rc = 0 ] || kill $stress
+	wait $stress
+	status=$?
+	echo "# stress-ng for $seconds seconds, $lives cards, $bound of them used"
+	[ $rc = 0 ] || return
+	# 2: a stressor failed, and said why
+	[ $status = 0 ] || [ $status = 2 ] || fail "stress-ng: status $status: $(tail -n 3 $said)" || return
+	said_no_more || return
+	[ $bound -gt 0 ] || fail "nobody had memory of the card: $(tail -n 2 $said.bound)"
+}
+
+test_load()
+{
+	local blocks total free rc=0
+
+	total=$(grep MemTotal /proc/meminfo)
+	blocks=$(ram_blocks)
+	free=$(ram_free)
+	load || rc=1
+	expect "blocks of RAM" "$(ram_blocks)" "$blocks" || rc=1
+	expect MemTotal "$(grep MemTotal /proc/meminfo)" "$total" || rc=1
+	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
+	expect has_memory "$(cat $nodes/has_memory)" 0-1 || rc=1
+	# what the kernel keeps for itself: slab's partial lists, per-CPU lists, dentries in use
+	free=$((free - $(ram_free)))
+	[ $free -le $((16 << 10)) ] || fail "$free KiB of RAM are missing" || rc=1
+	"$CDM_PLUG" add || rc=1
+	untouched || rc=1
+	expect driver "$(cat "$(cdm_of $nid)/pages_in_use/driver")" 0 || rc=1
+	"$CDM_PLUG" remove && return $rc
+}
+
+run_tests load
