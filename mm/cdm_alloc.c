@@ -151,6 +151,29 @@ bool cdm_node_drain_pcp(int nid)
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
 
 /**
+ * cdm_node_shortage() - how many pages a node lacks for one more to be found
+ * @nid: a tagged node
+ *
+ * The page allocator keeps a reserve. A list of a CPU may have been filled from below it, and
+ * what comes back may be counted on its CPU only: vmstat adds up when a CPU has more than a
+ * threshold, in either direction.
+ *
+ * Context: Any.
+ * Return: pages; 0 where any that comes back is found.
+ */
+unsigned long cdm_node_shortage(int nid)
+{
+	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+	unsigned long free = zone_page_state(zone, NR_FREE_PAGES), wanted = min_wmark_pages(zone);
+
+#ifdef CONFIG_SMP
+	wanted += 2 * raw_cpu_ptr(zone->per_cpu_zonestats)->stat_threshold;
+#endif
+	return max(wanted, free) - free;
+}
+EXPORT_SYMBOL_GPL(cdm_node_shortage);
+
+/**
  * cdm_node_free_pages() - how much of a node is free
  * @nid: a tagged node
  *

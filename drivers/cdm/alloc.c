@@ -74,6 +74,7 @@ static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int f
 
 	if ((flags & CDM_ALLOC_NO_EVICT) || !begin_evicting(cdm, &me))
 		return false;
+	nr_pages += cdm_node_shortage(cdm->config.nid);
 	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
 	/* On a CPU's list it does not count as free where nothing else is, and is not looked for */

@@ -132,6 +132,12 @@ bool cdm_node_drain_pcp(int nid)
 	return false;
 }
 
+/* What a driver gives back lies on a CPU's list first, in any case */
+unsigned long cdm_node_shortage(int nid)
+{
+	return 0;
+}
+
 unsigned long cdm_node_free_pages(int nid)
 {
 	return zone_page_state(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE], NR_FREE_PAGES);

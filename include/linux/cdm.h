@@ -35,11 +35,12 @@ enum cdm_online_policy {
  *	because the memory is to go offline, or has gone. What the driver has mapped for user
  *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
  *	cdm_device_*(), and gets no pages of the device meanwhile.
- * @evict: give pages back, because an allocation of @nr_pages, in one piece, found the device
- *	full. Called at most three times for an allocation (of many: for one page of them), in its
- *	context, with no lock of the
- *	core held: a caller that holds what it wants passes %CDM_ALLOC_NO_EVICT. What it
- *	allocates itself evicts nothing. Returns how many pages it gave back.
+ * @evict: give pages back, because an allocation found the device full. @nr_pages are those of
+ *	the allocation, in one piece, and what the device is below the reserve that the page
+ *	allocator keeps. Called at most three times for an allocation (of many: for one page of
+ *	them), in its context, with no lock of the core held: a caller that holds what it wants
+ *	passes %CDM_ALLOC_NO_EVICT. What it allocates itself evicts nothing. Returns how many
+ *	pages it gave back.
  * @scrub: clear @nr_pages from @page on. For whoever asked for cleared pages, before they
  *	see them. Process context, may sleep, with mmap_lock or a folio's lock held: it takes
  *	neither, and waits for no memory. Returns 0, or an error and the CPU does it.

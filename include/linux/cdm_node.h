@@ -564,6 +564,7 @@ void cdm_node_set_draining(int nid, bool draining);
 void cdm_node_revoke(int nid, unsigned long caps);
 bool cdm_node_make_room(int nid, unsigned int order);
 bool cdm_node_drain_pcp(int nid);
+unsigned long cdm_node_shortage(int nid);
 unsigned long cdm_node_free_pages(int nid);
 struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 void cdm_node_put_pages(unsigned int nr, struct page **pages);

@@ -124,8 +124,9 @@ static void give_back_with(struct cdm_test_file *file, struct batch *batch, stru
 		give_back_batch(file, batch);
 }
 
-/* At most @max blocks; returns how many pages */
-static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max)
+/* At most @max blocks, and no more when @wanted pages are back; returns how many pages */
+static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max,
+				   unsigned long wanted)
 {
 	struct batch batch = { .list = LIST_HEAD_INIT(batch.list) };
 	unsigned long index, entry, pages = 0;
@@ -133,7 +134,7 @@ static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max
 
 	guard(rwsem_read)(&file->source_lock);
 	xa_for_each(&file->pages, index, value) {
-		if (!max)
+		if (!max || pages >= wanted)
 			break;
 		/* Another one may be at it: whoever erases the entry has the page */
 		value = xa_erase(&file->pages, index);
@@ -151,7 +152,7 @@ static unsigned long free_pages_of(struct cdm_test_file *file, unsigned long max
 
 static void free_all(struct cdm_test_file *file)
 {
-	free_pages_of(file, ULONG_MAX);
+	free_pages_of(file, ULONG_MAX, ULONG_MAX);
 	guard(rwsem_write)(&file->source_lock);
 	if (file->source)
 		cdm_device_put(file->source);
@@ -385,7 +386,7 @@ static void do_counts(struct cdm_test_file *file, struct cdm_test_counts *counts
 /* Called by the core within an ioctl of the same file, or of an administrator's write */
 static void drain(struct cdm_device *cdm, void *data)
 {
-	free_pages_of(data, ULONG_MAX);
+	free_pages_of(data, ULONG_MAX, ULONG_MAX);
 }
 
 static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void *data)
@@ -398,7 +399,7 @@ static unsigned long evict(struct cdm_device *cdm, unsigned long nr_pages, void 
 	folio = cdm_alloc_folio(cdm, 0, 0);
 	if (folio)
 		cdm_free_folio(cdm, folio);
-	return file->options.lies ? 1 : free_pages_of(file, file->options.evicts);
+	return file->options.lies ? 1 : free_pages_of(file, file->options.evicts, nr_pages);
 }
 
 static int scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages, void *data)
