@@ -6,7 +6,8 @@
 CDM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CDM_BUILD=$CDM_TOP/build
 CDM_KVER=${KVER:-6.12}
-export CDM_TOP CDM_BUILD CDM_KVER
+CDM_ARCH=${ARCH:-x86_64}
+export CDM_TOP CDM_BUILD CDM_KVER CDM_ARCH
 # depmod and others, which are not in everybody's PATH
 PATH+=:/usr/sbin:/sbin
 
@@ -16,6 +17,15 @@ die()
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 	exit 1
 }
+
+[ -r "$CDM_TOP/scripts/arch/$CDM_ARCH" ] ||
+	die "unknown ARCH '$CDM_ARCH': $(cd "$CDM_TOP/scripts/arch" && echo *)"
+# shellcheck source=scripts/arch/x86_64
+. "$CDM_TOP/scripts/arch/$CDM_ARCH"
+# where the kernels and the programs of that architecture are built
+CDM_OBJECTS=$CDM_BUILD
+[ "$CDM_ARCH" = x86_64 ] || CDM_OBJECTS=$CDM_BUILD/$CDM_ARCH
+export CDM_OBJECTS
 
 # stock_kernel NAME: the whole name of a kernel of Debian's, of which the end may be left out:
 # stock-VERSION-FLAVOUR
@@ -27,6 +37,13 @@ stock_kernel()
 	stock-6.1-cloud | stock-6.1-generic | stock-6.12-cloud | stock-6.12-generic) echo "$1" ;;
 	*) die "unknown kernel '$1': stock[-6.1|-6.12[-cloud|-generic]]" ;;
 	esac
+}
+
+# debian_sources: the files that say where this machine has its packages from
+debian_sources()
+{
+	find /etc/apt/sources.list.d /etc/apt/sources.list \
+		\( -name 'debian*.sources' -o -name 'debian*.list' -o -name sources.list \) 2>/dev/null
 }
 
 # lay_out_modules DIR: what the modules for a kernel that is not ours are built from
@@ -45,7 +62,8 @@ kernel_make()
 {
 	KBUILD_BUILD_TIMESTAMP='2017-03-08' KBUILD_BUILD_USER=cdm KBUILD_BUILD_HOST=cdm \
 		CCACHE_BASEDIR=$CDM_BUILD CCACHE_NOHASHDIR=1 \
-		make -C "$1" O="$2" CC="ccache gcc" HOSTCC="ccache gcc" KCFLAGS=-Werror \
+		make -C "$1" O="$2" ARCH="$CDM_ARCH" CROSS_COMPILE="$arch_cross" \
+		CC="ccache ${arch_cross}gcc" HOSTCC="ccache gcc" KCFLAGS=-Werror \
 		-j"$(nproc)" "${@:3}"
 }
 
