@@ -258,7 +258,7 @@ test_each_allocation_of_bind_fails()
 	# request_mem_region() does not say what it lacked
 	each_allocation "write $cdm/bind $first" unbind_first state_of_first EBUSY || rc=1
 	stop_tool || rc=1
-	free "$first" && nothing_leaked 0 0 && return $rc
+	free "$first" && no_leak_found && return $rc
 }
 
 # with_parts MIB MIB COMMAND...: with the second device cut into two

@@ -29,6 +29,13 @@ run_tests()
 	ktap_finished
 }
 
+# skip REASON: what this machine or kernel has not
+skip()
+{
+	echo "# $*"
+	return "$KSFT_SKIP"
+}
+
 # skip_all REASON
 skip_all()
 {
@@ -94,6 +101,16 @@ forget_leaks()
 	[ ! -e $kmemleak ] || { echo scan && echo clear; } >$kmemleak
 }
 
+# no_leak_found: by kmemleak, where there is one
+no_leak_found()
+{
+	[ -e $kmemleak ] || return 0
+	# what is younger than 5 seconds is not looked at
+	sleep 6
+	echo scan >$kmemleak
+	expect kmemleak "$(cat $kmemleak)" ""
+}
+
 # nothing_leaked BEFORE KIB: slab_kib was BEFORE, and may be KIB more now. Where kmemleak and
 # page_owner take notes of their own, and with them memory, kmemleak is asked instead.
 nothing_leaked()
@@ -101,10 +118,7 @@ nothing_leaked()
 	local grown
 
 	if [ -e $kmemleak ]; then
-		# what is younger than 5 seconds is not looked at
-		sleep 6
-		echo scan >$kmemleak
-		expect kmemleak "$(cat $kmemleak)" ""
+		no_leak_found
 		return
 	fi
 	grown=$(($(slab_kib) - $1))

@@ -83,7 +83,7 @@ distance()
 	numactl -H | grep -q "^ *$nid: *35 *25 *10" || fail "$(numactl -H | tail -n 4)" || return
 	# kernel memory that names the node comes from the RAM that is nearest now
 	expect "FALLBACK" "$(grep -A2 "NODE ($nid)" /sys/kernel/debug/cdm/zonelists |
-		tail -n 1)" "                (0) (node 1) (DMA32)"
+		tail -n 1 | cut -d'(' -f2-3)" "0) (node 1) "
 }
 test_driver_says_the_distance() { with_device "near=1 distance=25" distance; }
 

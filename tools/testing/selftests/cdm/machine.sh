@@ -108,6 +108,9 @@ cdm_of()
 	done
 }
 
+# boot_memory_stays: may what the machine booted with never go offline?
+boot_memory_stays() { [ "$(uname -m)" = aarch64 ]; }
+
 # blocks_of NODE: its memory blocks' folders
 blocks_of()
 {
