@@ -3,6 +3,8 @@
 # The kernel's own build does not see this file: what is ours is laid over its tree.
 
 KERNEL ?= cdm
+ARCH ?= x86_64
+export ARCH
 
 help:
 	@echo 'Coherent device memory (CDM) for Linux'
@@ -16,7 +18,10 @@ help:
 	@echo '  make test KERNEL=stock    the module, on Debian'"'"'s kernel; also stock-6.1-cloud, stock-6.12-generic,'
 	@echo '                            stock-6.1-generic, and stock-debug, with checkers'
 	@echo '  make bench                in instructions, against the unpatched kernel and what drivers use today'
-	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, stock, off (CONFIG_CDM=n)'
+	@echo '  make test-all KERNEL=gcov  and which of our lines and branches that runs; kcsan: data races'
+	@echo '  make test ARCH=arm64      on another architecture, emulated: cross compiler and programs are Debian'"'"'s'
+	@echo '  make test-matrix          make test on each, and one table of it'
+	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, gcov, kcsan, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
@@ -42,7 +47,10 @@ test: deps
 
 test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
-	@case $(KERNEL) in stock*) ;; *) scripts/check-off ;; esac
+	@case $(ARCH)-$(KERNEL) in x86_64-cdm) scripts/check-off ;; esac
+
+test-matrix:
+	@scripts/test-matrix
 
 test-short: deps
 	@scripts/test --kernel $(KERNEL) --short
@@ -83,4 +91,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all test-short bench deb test-deb kernel lint audit verdicts model series series-check install clean
+.PHONY: help deps run test test-all test-matrix test-short bench deb test-deb kernel lint audit verdicts model series series-check install clean

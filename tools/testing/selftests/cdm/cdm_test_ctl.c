@@ -298,12 +298,21 @@ static long long migrate(char *p, long nr, int nid)
 	return call(CDM_TEST_MIGRATE, (uintptr_t)&req) ? -errno : req.moved;
 }
 
-/* A few small pages to the device and back */
+static size_t count_wrong(const char *p, size_t size)
+{
+	size_t i, wrong = 0;
+
+	for (i = 0; i < size; i++)
+		wrong += p[i] != (char)(i % 251);
+	return wrong;
+}
+
+/* A few small pages to the device and back; what is wrong is counted here and there */
 static void do_migrate(char *args)
 {
 	long page_size = sysconf(_SC_PAGESIZE);
 	long long numbers[2], there, back;
-	size_t size, i, wrong = 0;
+	size_t size, i, wrong;
 	bool there_injected;
 	char *p;
 
@@ -322,9 +331,9 @@ static void do_migrate(char *args)
 		p[i] = i % 251;
 	there = migrate(p, numbers[1], numbers[0]);
 	there_injected = injected;
+	wrong = count_wrong(p, size);
 	back = migrate(p, numbers[1], -1);
-	for (i = 0; i < size; i++)
-		wrong += p[i] != (char)(i % 251);
+	wrong += count_wrong(p, size);
 	printf("ok %lld %lld wrong %zu%s\n", there, back, wrong, there_injected ? " injected" : "");
 	munmap(p, size);
 }
