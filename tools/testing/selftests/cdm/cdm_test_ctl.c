@@ -118,6 +118,7 @@ static const struct option alloc_options[] = {
 };
 
 static const struct option register_options[] = {
+	{ "fallback", offsetof(struct cdm_test_register, fallback), sizeof(uint32_t) },
 	{ "start2", offsetof(struct cdm_test_register, start2), sizeof(uint64_t) },
 	{ "size2", offsetof(struct cdm_test_register, size2), sizeof(uint64_t) },
 	{ "bad_page", offsetof(struct cdm_test_register, bad_page), sizeof(uint64_t) },

@@ -87,6 +87,15 @@ distance()
 }
 test_driver_says_the_distance() { with_device "near=1 distance=25" distance; }
 
+# A driver may ask for fallback: then the node's own list begins with it
+falls_back()
+{
+	expect fallback "$(cat "$cdm/fallback")" system || return
+	expect "FALLBACK" "$(grep -A2 "NODE ($nid)" /sys/kernel/debug/cdm/zonelists |
+		tail -n 1 | cut -d'(' -f2-3)" "0) (node $nid) "
+}
+test_driver_asks_for_fallback() { with_device "fallback=1" falls_back; }
+
 firmware_distance()
 {
 	expect "distances" "$(cut -d' ' -f3 $nodes/node0/distance) $(
@@ -502,7 +511,7 @@ not_in_swap()
 test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
 
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
-	partitions driver_says_the_distance firmware_distance_comes_back access_attributes \
+	partitions driver_says_the_distance driver_asks_for_fallback firmware_distance_comes_back access_attributes \
 	uevents deadline_of_the_caller deadline_of_other_tools removal_is_not_kept_by_a_tool removal_is_not_kept_by_a_drain \
 	cancel_a_drain cancel_onlining driver_cancels_a_drain gone_for_all_calls file_of_the_device_before \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
