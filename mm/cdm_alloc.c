@@ -158,14 +158,18 @@ EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
  * what comes back may be counted on its CPU only: vmstat adds up when a CPU has more than a
  * threshold, in either direction.
  *
- * Context: Any.
- * Return: pages; 0 where any that comes back is found.
+ * Context: Process context, may sleep.
+ * Return: pages; 0 where any that comes back is found, and for a node that goes offline.
  */
 unsigned long cdm_node_shortage(int nid)
 {
 	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
 	unsigned long free = zone_page_state(zone, NR_FREE_PAGES), wanted = min_wmark_pages(zone);
 
+	/* The threshold is freed with the lists */
+	guard(rwsem_read)(&cdm_pcp_lock);
+	if (node_isset(nid, cdm_offlining_map))
+		return 0;
 #ifdef CONFIG_SMP
 	wanted += 2 * raw_cpu_ptr(zone->per_cpu_zonestats)->stat_threshold;
 #endif

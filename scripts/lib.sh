@@ -6,7 +6,12 @@
 CDM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CDM_BUILD=$CDM_TOP/build
 CDM_KVER=${KVER:-6.12}
-CDM_ARCH=${ARCH:-x86_64}
+# in a virtual machine the one that it was started with
+CDM_ARCH=${ARCH:-${CDM_ARCH:-x86_64}}
+case $CDM_ARCH in
+x86 | amd64) CDM_ARCH=x86_64 ;;
+aarch64) CDM_ARCH=arm64 ;;
+esac
 export CDM_TOP CDM_BUILD CDM_KVER CDM_ARCH
 # depmod and others, which are not in everybody's PATH
 PATH+=:/usr/sbin:/sbin

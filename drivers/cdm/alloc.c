@@ -74,11 +74,14 @@ static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int f
 
 	if ((flags & CDM_ALLOC_NO_EVICT) || !begin_evicting(cdm, &me))
 		return false;
-	nr_pages += cdm_node_shortage(cdm->config.nid);
+	/* A larger piece is taken past the page allocator's reserve */
+	if (nr_pages <= MAX_ORDER_NR_PAGES)
+		nr_pages += cdm_node_shortage(cdm->config.nid);
 	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
 	/* On a CPU's list it does not count as free where nothing else is, and is not looked for */
-	cdm_node_drain_pcp(cdm->config.nid);
+	if (evicted)
+		cdm_node_drain_pcp(cdm->config.nid);
 	atomic_long_add(evicted, &cdm->evicted);
 	trace_cdm_evict(cdm->dev.id, cdm->config.nid, nr_pages, evicted);
 	return evicted;

@@ -132,7 +132,7 @@ bool cdm_node_drain_pcp(int nid)
 	return false;
 }
 
-/* What a driver gives back lies on a CPU's list first, in any case */
+/* Whatever comes back lies on a list of its CPU first, and those cannot be emptied from here */
 unsigned long cdm_node_shortage(int nid)
 {
 	return 0;

@@ -139,8 +139,10 @@ static bool make(const struct device *device, struct change *changes)
 			continue;
 		explain(device, settings + i, change->text);
 		while (i--)
-			if (changes[i].text)
-				write_device_file(device, settings[i].key, changes[i].before);
+			if (changes[i].text &&
+			    !write_device_file(device, settings[i].key, changes[i].before))
+				fail("%s: %s stays '%s': %s", device->name, settings[i].key,
+				     changes[i].text, strerror(errno));
 		return false;
 	}
 	return true;

@@ -287,7 +287,8 @@ budget_while_online()
 	other=("$tool_in" "$tool_out" "$tool_pid")
 	fill || rc=1
 	use_tool "${device[@]}"
-	# each evicts the one before, which is of RAM as a rule, and makes no room on the device
+	# each evicts the one before. Which is of RAM where no page of the device was left over, and
+	# makes no room there; so how many are in RAM is not said, but for the budget.
 	answer=$(tell "alloc $nid 0 500 flags=8")
 	[[ $answer =~ ^ok\ ([0-9]+)\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[2]}" -ge 1 ] &&
 		[ $((BASH_REMATCH[1] + BASH_REMATCH[2])) = 500 ] || fail "$answer" || rc=1

@@ -5,6 +5,9 @@
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+grep -qw cdm_nodes /proc/cmdline || skip_all "was not booted with cdm_nodes="
+[ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
+
 given=$(sed -n 's/.*\<cdm_nodes=\([^ ]*\).*/\1/p' /proc/cmdline)
 possible=$(list_nodes "$(cat $nodes/possible)" | wc -l)
 

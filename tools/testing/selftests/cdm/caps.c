@@ -316,7 +316,7 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 	ioctl(self->fd, CDM_TEST_ALLOC, &req);
 	EXPECT_LE(req.on_node, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
 	/* most of them, unless compaction is put off meanwhile */
-	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 12 * 512 : 0);
+	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 8 * 512 : 0);
 	munmap(p, size);
 }
 

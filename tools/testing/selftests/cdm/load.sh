@@ -73,13 +73,15 @@ load()
 	while kill -0 $stress 2>/dev/null && [ $rc = 0 ]; do
 		one_life || rc=1
 	done
+	# the hotplug stressor may have been too busy for any of them: then one in peace
+	[ $rc != 0 ] || [ $bound -gt 0 ] || one_life || rc=1
 	[ $rc = 0 ] || kill $stress
 	wait $stress
 	status=$?
 	echo "# stress-ng for $seconds seconds, $lives cards, $bound of them used"
 	[ $rc = 0 ] || return
-	# 2: a stressor failed, and said why
-	[ $status = 0 ] || [ $status = 2 ] || fail "stress-ng: status $status: $(tail -n 3 $said)" || return
+	# 2, 3: a stressor failed, or had not what it needs, and said why
+	[[ $status == [023] ]] || fail "stress-ng: status $status: $(tail -n 3 $said)" || return
 	said_no_more || return
 	[ $bound -gt 0 ] || fail "nobody had memory of the card: $(tail -n 2 $said.bound)"
 }
@@ -91,14 +93,20 @@ test_load()
 	total=$(grep MemTotal /proc/meminfo)
 	blocks=$(ram_blocks)
 	free=$(ram_free)
+	forget_leaks
 	load || rc=1
 	expect "blocks of RAM" "$(ram_blocks)" "$blocks" || rc=1
 	expect MemTotal "$(grep MemTotal /proc/meminfo)" "$total" || rc=1
 	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
 	expect has_memory "$(cat $nodes/has_memory)" 0-1 || rc=1
-	# what the kernel keeps for itself: slab's partial lists, per-CPU lists, dentries in use
+	# what the kernel keeps for itself: slab's partial lists, per-CPU lists, dentries in use.
+	# Checkers keep notes, and KASAN what was freed: there kmemleak is asked.
 	free=$((free - $(ram_free)))
-	[ $free -le $((16 << 10)) ] || fail "$free KiB of RAM are missing" || rc=1
+	if [ -e $kmemleak ]; then
+		no_leak_found || rc=1
+	else
+		[ $free -le $((16 << 10)) ] || fail "$free KiB of RAM are missing" || rc=1
+	fi
 	"$CDM_PLUG" add || rc=1
 	untouched || rc=1
 	expect driver "$(cat "$(cdm_of $nid)/pages_in_use/driver")" 0 || rc=1

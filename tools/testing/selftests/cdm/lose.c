@@ -138,8 +138,8 @@ int main(int argc, char **argv)
 		perror("lose: mlock or page cache");
 		return 1;
 	}
-	printf("bound %ld %ld cache %ld\n", pages_on(anon, size, mask), pages_on(shared, size, mask),
-	       cache.on_node);
+	printf("bound %ld %ld cache %ld\n", pages_on(anon, size, mask),
+	       pages_on(shared, size, mask), cache.on_node);
 	fflush(stdout);
 	getchar();
 
@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 	nr[3] = count_lost_cache(&wrong);
 	if (pread(fd, &c, 1, size / 2) != 1)
 		error = strerrorname_np(errno);
-	printf("anon %ld shared %ld read %s ram %ld cache %ld wrong %ld\n", nr[0], nr[1], error, nr[2],
-	       nr[3], wrong);
+	printf("anon %ld shared %ld read %s ram %ld cache %ld wrong %ld\n", nr[0], nr[1], error,
+	       nr[2], nr[3], wrong);
 	return 0;
 }

@@ -98,9 +98,21 @@ test_engine() { with_parameter $edu/max_pages 1 0 with_card engine; }
 # again, it works again.
 engine_hangs()
 {
-	local edu_pci before driver=/sys/bus/pci/drivers/cdm_edu
+	local edu_pci driver=/sys/bus/pci/drivers/cdm_edu rc=0
 
 	edu_pci=$(basename "$(readlink -f $driver/0000:*)")
+	hung_engine || rc=1
+	# whatever came of it, it works for those that follow
+	setpci -s "$edu_pci" COMMAND=2:2
+	write "$edu_pci" $driver/unbind >/dev/null
+	expect bind "$(write "$edu_pci" $driver/bind)" ok || rc=1
+	return $rc
+}
+
+hung_engine()
+{
+	local before
+
 	dmesg -C
 	setpci -s "$edu_pci" COMMAND=0:2
 	expect "without an answer" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" \
