@@ -161,7 +161,7 @@ evicted_one_by_one()
 	fill || return
 	expect "each in the place of another" "$(tell "alloc $nid 0 100")" "ok 100 0" || return
 	calls=$(evict_calls)
-	[ "$calls" -ge 1 ] && [ "$calls" -le 100 ] || fail "$calls calls"
+	((calls >= 1 && calls <= 100)) || fail "$calls calls"
 }
 test_evict_one_by_one() { beyond_a_module || with_device "evicts=200" evicted_one_by_one; }
 

@@ -100,12 +100,12 @@ engine_hangs()
 {
 	local edu_pci driver=/sys/bus/pci/drivers/cdm_edu rc=0
 
-	edu_pci=$(basename "$(readlink -f $driver/0000:*)")
+	edu_pci=$(basename "$(readlink -f "$driver"/0000:*)")
 	hung_engine || rc=1
 	# whatever came of it, it works for those that follow
 	setpci -s "$edu_pci" COMMAND=2:2
-	write "$edu_pci" $driver/unbind >/dev/null
-	expect bind "$(write "$edu_pci" $driver/bind)" ok || rc=1
+	write "$edu_pci" "$driver/unbind" >/dev/null
+	expect bind "$(write "$edu_pci" "$driver/bind")" ok || rc=1
 	return $rc
 }
 
@@ -120,11 +120,11 @@ hung_engine()
 	expect "log" "$(dmesg | grep -c "cdm_edu $edu_pci: does not answer: not used any more")" 1 ||
 		return
 	expect "bus master" "$((0x$(setpci -s "$edu_pci" COMMAND) & 4))" 0 || return
-	expect unbind "$(write "$edu_pci" $driver/unbind)" ok || return
+	expect unbind "$(write "$edu_pci" "$driver/unbind")" ok || return
 	expect "without an engine" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" \
 		"ok 2 2 wrong 0" || return
 	setpci -s "$edu_pci" COMMAND=2:2
-	expect bind "$(write "$edu_pci" $driver/bind)" ok || return
+	expect bind "$(write "$edu_pci" "$driver/bind")" ok || return
 	before=$(cat $edu/copied_pages)
 	expect "by the engine" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" "ok 2 2 wrong 0" ||
 		return
