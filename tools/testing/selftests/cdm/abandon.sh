@@ -10,15 +10,21 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 nid=2
 
+# card SLOT: what is plugged in there, in the caller's pci, start and block
+card()
+{
+	pci=$(cat "/sys/bus/pci/slots/$1/address").0
+	export CDM_TEST_PARENT=$pci
+	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
+	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+}
+
 test_remove_gives_up()
 {
 	local pci start block ask rc=0
 
 	"$CDM_PLUG" add || return
-	pci=$(basename "$(readlink -f "$(cdm_of $nid)/device")")
-	export CDM_TEST_PARENT=$pci
-	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	card 1
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind
 	echo 15 >/sys/module/cdm/parameters/remove_seconds
 
@@ -44,10 +50,7 @@ test_remove_gives_up_a_pinned_page()
 {
 	local pci start block node hold device answer one online=0 rc=0
 
-	pci=$(cat /sys/bus/pci/slots/1/address).0
-	export CDM_TEST_PARENT=$pci
-	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	card 1
 	echo 3 >/sys/module/cdm/parameters/drain_seconds
 	echo 3 >/sys/module/cdm/parameters/remove_seconds
 
@@ -83,10 +86,7 @@ test_registration_is_stuck()
 	[ -d $fail_function ] || return "$KSFT_SKIP"
 	before=$(cat $nodes/has_cdm)
 	"$CDM_PLUG" add 2 || return
-	pci=$(cat /sys/bus/pci/slots/2/address).0
-	export CDM_TEST_PARENT=$pci
-	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	card 2
 	{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
 	add_fault cdm_node_online_memory 1
 	add_fault cdm_node_remove_memory 16
@@ -115,10 +115,7 @@ test_registered_device_is_stuck()
 	local pci start block node rc=0
 
 	[ -d $fail_function ] || return "$KSFT_SKIP"
-	pci=$(cat /sys/bus/pci/slots/2/address).0
-	export CDM_TEST_PARENT=$pci
-	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	card 2
 	add_fault publish 12
 	add_fault cdm_node_remove_memory 16
 	echo 2 >$fail_function/times
@@ -142,10 +139,7 @@ test_added_in_part_is_stuck()
 	local pci start block rc=0
 
 	[ -d $fail_function ] || return "$KSFT_SKIP"
-	pci=$(cat /sys/bus/pci/slots/2/address).0
-	export CDM_TEST_PARENT=$pci
-	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	card 2
 	add_fault cdm_unplug 16
 	echo 1 >$fail_function/times
 	dmesg -C
