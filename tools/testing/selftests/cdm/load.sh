@@ -20,7 +20,7 @@ stressors=(--vm 1 --vm-bytes 64M --mmap 1 --mmap-bytes 32M --mremap 1 --mremap-b
 	--memfd-bytes 32M --userfaultfd 1 --userfaultfd-bytes 16M --tmpfs 1 --mmaphuge 1
 	--fork 1 --numa 1 --memhotplug 1)
 
-# ram_blocks: those of the nodes with CPUs that are online, and in which zone
+# ram_blocks: the blocks of the nodes with CPUs, and the state of each
 ram_blocks()
 {
 	local node block
