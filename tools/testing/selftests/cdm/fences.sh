@@ -50,6 +50,25 @@ test_hugetlb_pool_of_a_bound_task()
 }
 
 # What the kernel lets be dirty is a share of what page cache could have
+# Who collapses memory of which nothing is in RAM has no node in mind: none of it comes from a
+# device, also where RAM has no huge page left, because a hugetlb pool has them all
+test_collapse_of_what_is_in_swap()
+{
+	local pool=/proc/sys/vm/nr_hugepages rc=0
+
+	! is_module || return "$KSFT_SKIP"
+	swap_on 64M || return
+	start_tool "$here/collapse" "$nid"
+	expect collapse "$(listen)" "ready 0" || rc=1
+	echo 2000 >$pool
+	[ "$(cat $pool)" -ge 100 ] || fail "only $(cat $pool) huge pages in the pool" || rc=1
+	expect "the answer and pages on the device" "$(tell go)" "ENOMEM 0" || rc=1
+	echo 0 >$pool
+	stop_tool || rc=1
+	swap_off
+	return $rc
+}
+
 test_dirty_limit()
 {
 	local online offline cdm
@@ -214,6 +233,6 @@ test_damon()
 }
 
 run_tests page_cache_of_a_bound_task hugetlb_file_of_the_node \
-	hugetlb_pool_of_a_bound_task dirty_limit memfree_without_device pagetypeinfo_shows_it \
+	hugetlb_pool_of_a_bound_task collapse_of_what_is_in_swap dirty_limit memfree_without_device pagetypeinfo_shows_it \
 	no_background_threads no_memory_tier lru_gen_by_request tmpfs_mpol_bind no_hibernation \
 	kcore_has_it damon
