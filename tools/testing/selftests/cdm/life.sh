@@ -398,7 +398,7 @@ test_not_in_the_firmware_map() { with_device "" not_mapped; }
 # The card is pulled out while processes use it
 test_surprise_removal()
 {
-	local before cache=0 rc=0
+	local before lines cache=0 rc=0
 
 	echo "$pci" >$driver/bind
 	start_tool "$here/lose" $nid 64 cache
@@ -411,6 +411,9 @@ test_surprise_removal()
 		rc=1
 	# page cache is read again from its disk
 	expect after "$(tell go)" "anon 16384 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
+	# and no user fills the log with that: ten in five seconds
+	lines=$(dmesg | grep -c "MCE: Killing")
+	[ "$lines" -ge 1 ] && [ "$lines" -le 200 ] || fail "$lines lines about 32768 faults" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	nothing_left || rc=1
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
