@@ -336,6 +336,9 @@ void __cdm_end_offline(int nid)
 	mem_hotplug_done();
 }
 
+/* From the decision that the machine may sleep until it is awake nothing comes online */
+static bool cdm_is_suspending;
+
 /*
  * Keep kernel memory off CDM nodes, and policies off a node without memory: a policy may
  * bind to the node from MEM_ONLINE of its first block, when its pages can be had, until
@@ -360,6 +363,8 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 	case MEM_GOING_ONLINE:
 		if (cdm_is_adding(nid))
 			return NOTIFY_BAD;
+		if (READ_ONCE(cdm_is_suspending))
+			return notifier_from_errno(-EBUSY);
 		if (zone_idx(page_zone(page)) != ZONE_MOVABLE) {
 			pr_info_ratelimited("node %d: zone %s refused, device memory is online_movable only\n",
 					    nid, page_zone(page)->name);
@@ -371,6 +376,8 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 		break;
 	case MEM_GOING_OFFLINE:
 		cdm_close_pcp(nid);
+		if (cdm_bad_pages_are_used(arg->start_pfn, arg->nr_pages))
+			return notifier_from_errno(-EBUSY);
 		break;
 	case MEM_CANCEL_OFFLINE:
 		cdm_open_pcp(nid);
@@ -390,10 +397,17 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
  */
 static int cdm_pm_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (action != PM_HIBERNATION_PREPARE && action != PM_SUSPEND_PREPARE)
+	bool begins = action == PM_HIBERNATION_PREPARE || action == PM_SUSPEND_PREPARE;
+
+	WRITE_ONCE(cdm_is_suspending, begins);
+	if (!begins)
 		return NOTIFY_DONE;
+	/* Who did not see it has ended after this, and is seen */
+	get_online_mems();
+	put_online_mems();
 	if (nodes_empty(node_states[N_CDM]))
 		return NOTIFY_DONE;
+	WRITE_ONCE(cdm_is_suspending, false);
 	pr_info("no %s while device memory is online on nodes %*pbl\n",
 		action == PM_SUSPEND_PREPARE ? "suspend" : "hibernation",
 		nodemask_pr_args(&node_states[N_CDM]));

@@ -33,6 +33,7 @@ struct folio *cdm_alloc_for_file(int nid, u64 id, unsigned int order);
 bool cdm_mapping_is_of(const struct address_space *mapping, int nid);
 struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, unsigned long *nr);
 struct folio *cdm_get_folio_of(unsigned long pfn);
+struct folio *cdm_try_get_folio(unsigned long pfn);
 
 /* Beside the caller's own, has it a reference that keeps it from moving? */
 static inline bool cdm_folio_is_pinned(const struct folio *folio)
@@ -56,7 +57,10 @@ void cdm_open_pcp(int nid);
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;
 
+bool cdm_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages);
 void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages);
+bool cdm_lose_folio(struct folio *folio);
+void cdm_forget_hwpoison_entries(const struct cdm_range *ranges, unsigned int nr);
 
 int cdm_alloc_explicit_zonelists(void);
 int cdm_order_nodes(int local, const nodemask_t *nodes, const nodemask_t *devices,

@@ -258,6 +258,8 @@ static noinline int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 
 	lock_device_hotplug();
 	rc = cdm_change_blocks(ranges, nr, false);
+	if (!rc && cdm_has_bad_pages)
+		cdm_forget_hwpoison_entries(ranges, nr);
 	/* Nobody can online a block between the two steps: the second one cannot fail */
 	mutex_lock(&cdm_retire_lock);
 	for (i = 0; !rc && i < nr; i++)

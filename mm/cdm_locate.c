@@ -30,8 +30,8 @@ struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, uns
 	return page;
 }
 
-/* The folio that a page is in, with a reference, or NULL */
-struct folio *cdm_get_folio_of(unsigned long pfn)
+/* The folio that a page is in, with a reference, or NULL. Under mem_hotplug_lock. */
+struct folio *cdm_try_get_folio(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 	struct folio *folio;
@@ -46,6 +46,17 @@ struct folio *cdm_get_folio_of(unsigned long pfn)
 	/* It had become another one before the reference held it */
 	folio_put(folio);
 	return NULL;
+}
+
+/* For others: until the reference holds it, a struct page could go with its memory */
+struct folio *cdm_get_folio_of(unsigned long pfn)
+{
+	struct folio *folio;
+
+	get_online_mems();
+	folio = cdm_try_get_folio(pfn);
+	put_online_mems();
+	return folio;
 }
 
 /**
@@ -108,8 +119,8 @@ static bool cdm_visit_mapping(struct folio *folio, struct vm_area_struct *vma,
  *	is mapped there, and a mm that stays for the time of the call; false ends the search
  * @arg: passed on
  *
- * Context: Process context. Takes the folio's lock and that of its rmap; @visit must not
- * take mmap_lock.
+ * Context: Process context. Takes mem_hotplug_lock, the folio's lock and that of its rmap;
+ * @visit must not take mmap_lock.
  * Return: how many mappings were visited; -ENOENT for what is no user's page.
  */
 int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)

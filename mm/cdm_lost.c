@@ -23,7 +23,12 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
+#include <linux/pagewalk.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -36,6 +41,104 @@ nodemask_t cdm_lost_map __read_mostly;
 
 /* How often mappings, and pages, are looked for again: a fork may copy one meanwhile */
 #define CDM_LOSE_PASSES 10
+
+/* Memory of which no page table may name a page, and how many did */
+struct cdm_names {
+	const struct cdm_range *ranges;
+	unsigned int nr_ranges;
+	unsigned long found;
+};
+
+static bool cdm_names_page_of(const struct cdm_names *names, pte_t pte)
+{
+	swp_entry_t entry;
+
+	if (!is_swap_pte(pte))
+		return false;
+	entry = pte_to_swp_entry(pte);
+	return is_hwpoison_entry(entry) &&
+	       cdm_ranges_have(names->ranges, names->nr_ranges, PFN_PHYS(swp_offset_pfn(entry)));
+}
+
+static int cdm_unname_pmd(pmd_t *pmd, unsigned long addr, unsigned long end, struct mm_walk *walk)
+{
+	struct cdm_names *names = walk->private;
+	spinlock_t *ptl; /* the page table's */
+	pte_t *start, *pte;
+
+	start = pte_offset_map_lock(walk->mm, pmd, addr, &ptl);
+	if (!start)
+		return 0;
+	for (pte = start; addr < end; pte++, addr += PAGE_SIZE) {
+		if (!cdm_names_page_of(names, ptep_get(pte)))
+			continue;
+		set_pte_at(walk->mm, addr, pte, make_pte_marker(PTE_MARKER_POISONED));
+		names->found++;
+	}
+	pte_unmap_unlock(start, ptl);
+	cond_resched();
+	return 0;
+}
+
+static const struct mm_walk_ops cdm_unname_ops = {
+	.pmd_entry = cdm_unname_pmd,
+	.walk_lock = PGWALK_RDLOCK,
+};
+
+static void cdm_unname_in(struct task_struct *task, struct cdm_names *names)
+{
+	struct mm_struct *mm = get_task_mm(task);
+
+	if (!mm)
+		return;
+	mmap_read_lock(mm);
+	walk_page_range(mm, 0, mm->task_size, &cdm_unname_ops, names);
+	mmap_read_unlock(mm);
+	mmput(mm);
+}
+
+/* All threads: the first one of a process may have ended */
+static void cdm_unname_everywhere(struct cdm_names *names)
+{
+	struct task_struct *task;
+	struct pid *pid;
+	int nr = 1;
+
+	for (;; nr++) {
+		task = NULL;
+		rcu_read_lock();
+		pid = find_ge_pid(nr, &init_pid_ns);
+		if (pid) {
+			nr = pid_nr(pid);
+			task = get_pid_task(pid, PIDTYPE_PID);
+		}
+		rcu_read_unlock();
+		if (!pid)
+			break;
+		if (!task)
+			continue;
+		cdm_unname_in(task, names);
+		put_task_struct(task);
+	}
+}
+
+/*
+ * Where a process had a page that went bad its page table names that page, and who reads
+ * /proc/PID/smaps looks at its struct page. Before those go, a marker takes the entry's place.
+ * A fork may copy one meanwhile: until none is found.
+ */
+void cdm_forget_hwpoison_entries(const struct cdm_range *ranges, unsigned int nr)
+{
+	struct cdm_names names = { .ranges = ranges, .nr_ranges = nr };
+	int pass;
+
+	for (pass = 0; pass < CDM_LOSE_PASSES; pass++) {
+		names.found = 0;
+		cdm_unname_everywhere(&names);
+		if (!names.found)
+			break;
+	}
+}
 
 /* Put markers where @folio is mapped in @vma. For rmap_walk(), with the folio locked. */
 static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsigned long address,
@@ -182,8 +285,8 @@ static bool cdm_lose_cache(struct address_space *mapping, struct folio *folio)
 	return !truncate_inode_folio(mapping, folio);
 }
 
-/* Take it away from whoever has it; returns whether anybody had */
-static bool cdm_lose_folio(struct folio *folio)
+/* Take it away from whoever has it, locked and not under writeback; returns whether anybody had */
+bool cdm_lose_folio(struct folio *folio)
 {
 	struct address_space *mapping;
 	bool had = false;

@@ -10,8 +10,10 @@
  *
  * Locking: the list is an xarray, with its own lock. A retirement adds to it first and then
  * looks whether the page is online, onlining does it the other way round: one of them, or
- * both, sees the page. Unplugging takes cdm_retire_lock, so that the struct page stays while
- * memory_failure() looks at it; the same lock protects the marks in the list.
+ * both, sees the page. Unplugging takes cdm_retire_lock; the same lock protects the marks in the
+ * list. Within it mem_hotplug_lock keeps blocks from going offline, so that struct pages say what
+ * they say while memory_failure() looks at them: a retirement waits for a drain to be done with
+ * the block that it is at.
  */
 #define pr_fmt(fmt) "cdm: " fmt
 
@@ -23,6 +25,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/page-flags.h>
+#include <linux/page-isolation.h>
 #include <linux/page_owner.h>
 #include <linux/page_ref.h>
 #include <linux/swap.h>
@@ -91,6 +94,9 @@ EXPORT_SYMBOL_GPL(cdm_node_forget_bad);
  */
 #define CDM_UNSPLIT XA_MARK_0
 
+/* What others than us reported: whether it could be split is seen a moment later */
+#define CDM_REPORTED XA_MARK_1
+
 /* How soon it is tried again */
 #define CDM_SPLIT_AFTER HZ
 
@@ -104,10 +110,10 @@ static unsigned long cdm_next_unsplit(unsigned long pfn, unsigned long end_pfn)
 	       pfn : end_pfn;
 }
 
-/* Mark what memory_failure() had to leave in its folio. Under cdm_retire_lock. */
+/* Mark what memory_failure() had to leave in its folio. Under cdm_retire_lock, and the other. */
 static void cdm_note_unsplit(unsigned long pfn)
 {
-	struct folio *folio = cdm_get_folio_of(pfn);
+	struct folio *folio = cdm_try_get_folio(pfn);
 	unsigned long first, end;
 
 	if (!folio)
@@ -144,16 +150,12 @@ static bool cdm_try_split(struct page *page)
 	return !rc || page_count(page) == 1;
 }
 
-/* The folio of @pfn once more, and from the beginning, as if its pages had just gone bad */
-static void cdm_split_again(unsigned long pfn)
+/* Free it, and have its bad pages fail once more, from the beginning */
+static void cdm_fail_again(struct page *page, unsigned long first, unsigned long end)
 {
-	struct page *page = pfn_to_page(pfn);
-	struct folio *folio = page_folio(page);
-	unsigned long first = folio_pfn(folio), end = first + folio_nr_pages(folio);
-	int nid = folio_nid(folio);
+	int nid = page_to_nid(page);
+	unsigned long pfn;
 
-	if (!cdm_try_split(page))
-		return;
 	for (pfn = first; (pfn = cdm_next_unsplit(pfn, end)) < end; pfn++)
 		if (TestClearPageHWPoison(pfn_to_page(pfn)))
 			num_poisoned_pages_sub(pfn, 1);
@@ -165,16 +167,51 @@ static void cdm_split_again(unsigned long pfn)
 	}
 }
 
+/* The folio of @pfn, if it can be split by now. What is freed meanwhile nobody gets. */
+static void cdm_split_again(unsigned long pfn)
+{
+	struct page *page = pfn_to_page(pfn);
+	struct folio *folio = page_folio(page);
+	unsigned long first = folio_pfn(folio), end = first + folio_nr_pages(folio);
+
+	if (start_isolate_page_range(first, end, MIGRATE_MOVABLE, 0, GFP_KERNEL))
+		return;
+	if (cdm_try_split(page))
+		cdm_fail_again(page, first, end);
+	undo_isolate_page_range(first, end, MIGRATE_MOVABLE);
+}
+
 static void cdm_split_work(struct work_struct *work)
 {
 	unsigned long pfn;
 	void *entry;
 
 	guard(mutex)(&cdm_retire_lock);
+	get_online_mems();
+	xa_for_each_marked(&cdm_bad_pfns, pfn, entry, CDM_REPORTED) {
+		xa_clear_mark(&cdm_bad_pfns, pfn, CDM_REPORTED);
+		cdm_note_unsplit(pfn);
+	}
 	xa_for_each_marked(&cdm_bad_pfns, pfn, entry, CDM_UNSPLIT)
 		cdm_split_again(pfn);
+	put_online_mems();
 	if (xa_marked(&cdm_bad_pfns, CDM_UNSPLIT))
 		schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
+}
+
+static void cdm_retire_online(unsigned long pfn)
+{
+	struct page *page = pfn_to_online_page(pfn);
+
+	if (!page)
+		return;
+	/*
+	 * A free in one piece that did not find it in the list is over after this, and the
+	 * piece where memory_failure() looks for it.
+	 */
+	synchronize_rcu();
+	cdm_node_drain_pcp(page_to_nid(page));
+	cdm_fail_page(pfn);
 }
 
 /**
@@ -186,31 +223,20 @@ static void cdm_split_work(struct work_struct *work)
  * holds stays with the driver until it frees it; one in a large folio that is pinned stays
  * with its users until a moment after nobody has it pinned any more.
  *
- * Context: Process context. Sleeps. Who frees pages in one piece looks for bad ones and
- * frees in one read-side critical section of RCU.
+ * Context: Process context. Takes mem_hotplug_lock. Who frees pages in one piece looks for bad
+ * ones and frees in one read-side critical section of RCU.
  * Return: 0, also if the page was retired before; -ENOMEM with nothing done.
  */
 int cdm_node_retire_page(unsigned long pfn)
 {
 	int rc = cdm_add_bad(pfn, GFP_KERNEL);
-	struct page *page;
-	int nid;
 
 	if (rc)
 		return rc;
 	guard(mutex)(&cdm_retire_lock);
-	page = pfn_to_online_page(pfn);
-	if (!page)
-		return 0;
-	/* It may be offline after this, and the struct page says nothing then */
-	nid = page_to_nid(page);
-	/*
-	 * A free in one piece that did not find it in the list is over after this, and the
-	 * piece where memory_failure() looks for it.
-	 */
-	synchronize_rcu();
-	cdm_node_drain_pcp(nid);
-	cdm_fail_page(pfn);
+	get_online_mems();
+	cdm_retire_online(pfn);
+	put_online_mems();
 	return 0;
 }
 EXPORT_SYMBOL_GPL(cdm_node_retire_page);
@@ -229,6 +255,8 @@ void __cdm_note_failure(int nid, unsigned long pfn)
 		pr_err("no memory to remember that page %#lx is bad\n", pfn);
 		return;
 	}
+	xa_set_mark(&cdm_bad_pfns, pfn, CDM_REPORTED);
+	schedule_delayed_work(&cdm_splitting, CDM_SPLIT_AFTER);
 	synchronize_rcu();
 	cdm_node_drain_pcp(nid);
 }
@@ -246,6 +274,35 @@ void __cdm_withhold_bad_pages(unsigned long pfn, unsigned long nr_pages)
 		page_ref_inc(page);
 		num_poisoned_pages_inc(pfn);
 	}
+}
+
+/*
+ * A block is about to go offline, and struct pages with it, perhaps for good. A bad page keeps no
+ * block: what names it has to let go first. A file or the swap cache is told that it is lost;
+ * who has a reference keeps it. Returns whether somebody has, and the block has to stay.
+ */
+bool cdm_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long end = pfn + nr_pages;
+	struct folio *folio;
+	bool used = false;
+
+	for (; !used && (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++) {
+		folio = cdm_try_get_folio(pfn);
+		/* In a larger one the other pages keep the block */
+		if (folio && !folio_test_large(folio)) {
+			folio_lock(folio);
+			folio_wait_writeback(folio);
+			if (folio_test_hwpoison(folio) && folio->mapping)
+				cdm_lose_folio(folio);
+			folio_unlock(folio);
+			/* This one, and that of memory_failure() */
+			used = folio_test_hwpoison(folio) && folio_ref_count(folio) > 2;
+		}
+		if (folio)
+			folio_put(folio);
+	}
+	return used;
 }
 
 /* Struct pages that are looked at together */
@@ -384,13 +441,28 @@ void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_
 	}
 }
 
+/* Of @nr pages of a folio, which could not be split where one of them is bad */
+static unsigned long cdm_nr_bad(const struct folio *folio, const struct page *page,
+				unsigned long nr)
+{
+	unsigned long bad = 0;
+
+	if (nr == 1 || (folio_test_large(folio) && folio_test_has_hwpoisoned(folio)))
+		while (nr--)
+			bad += PageHWPoison(page++);
+	return bad;
+}
+
 static void cdm_count_folio(struct page *page, unsigned long nr, void *arg)
 {
 	struct folio *folio = page_folio(page);
 	struct cdm_page_count *count = arg;
+	unsigned long bad = cdm_nr_bad(folio, page, nr);
 
-	if (PageHWPoison(page))
-		count->bad += nr;
+	count->bad += bad;
+	nr -= bad;
+	if (!nr)
+		;
 	else if (cdm_folio_is_drivers(folio))
 		; /* the driver core counts it */
 	else if (cdm_folio_is_pinned(folio))

@@ -179,6 +179,21 @@ static bool may_go_online(const struct stock_node *node, const struct memory_not
 	       page_zonenum(pfn_to_page(arg->start_pfn)) == ZONE_MOVABLE;
 }
 
+/* Does somebody beside memory_failure() still refer to one? */
+static bool stock_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages)
+{
+	unsigned long end = pfn + nr_pages;
+	struct page *page;
+
+	for (; (pfn = cdm_node_next_bad(pfn, end)) < end; pfn++) {
+		page = pfn_to_page(pfn);
+		/* In a larger one the other pages keep the block */
+		if (PageHWPoison(page) && !PageCompound(page) && page_count(page) > 1)
+			return true;
+	}
+	return false;
+}
+
 /* Under mem_hotplug_lock */
 static int stock_memory_notify(struct notifier_block *nb, unsigned long action, void *data)
 {
@@ -218,6 +233,9 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 		break;
 	case MEM_GOING_OFFLINE:
 		WRITE_ONCE(node->offlining, true);
+		/* Their struct pages go with the memory, and offlining passes bad ones by */
+		if (stock_bad_pages_are_used(arg->start_pfn, arg->nr_pages))
+			return notifier_from_errno(-EBUSY);
 		break;
 	case MEM_CANCEL_OFFLINE:
 		WRITE_ONCE(node->offlining, false);

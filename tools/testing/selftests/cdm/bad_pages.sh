@@ -167,7 +167,8 @@ page_of_a_process()
 }
 test_page_of_a_process() { with_device "" page_of_a_process; }
 
-# In a huge page that is pinned: it cannot be split, and so stays where it is until the pin goes
+# pinned_huge_page REPORTER ANSWER: in a huge page that is pinned: it cannot be split, and so stays
+# where it is until the pin goes
 pinned_huge_page()
 {
 	local device=("$tool_in" "$tool_out" "$tool_pid") hold addr n rc=0
@@ -180,9 +181,9 @@ pinned_huge_page()
 	use_tool "${device[@]}"
 	# its fourth page, and the next one
 	n=$((((${addr#pinned } - start) / page & ~511) + 3))
-	expect retire "$(tell "retire $(address $n)")" ok || rc=1
+	expect retire "$($1 $n)" "$2" || rc=1
 	expect again "$(tell "retire $(address $n)")" ok || rc=1
-	expect neighbour "$(tell "retire $(address $((n + 1)))")" ok || rc=1
+	expect neighbour "$($1 $((n + 1)))" "$2" || rc=1
 	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address $n)"$'\n'"$(address $((n + 1)))" ||
 		rc=1
 	use_tool "${hold[@]}"
@@ -195,7 +196,67 @@ pinned_huge_page()
 	expect online "$(write online_movable "$cdm/state")" ok || rc=1
 	listed $n $((n + 1)) && return $rc
 }
-test_within_a_pinned_huge_page() { with_device "" pinned_huge_page; }
+test_within_a_pinned_huge_page() { with_device "" pinned_huge_page by_driver ok; }
+test_within_a_pinned_huge_page_by_firmware()
+{
+	[ -e $nodes/has_cdm ] || return "$KSFT_SKIP" # nobody tells the module
+	with_device "" pinned_huge_page by_firmware EHWPOISON
+}
+
+# Somebody refers to a page that has gone bad: its struct page stays, and with it the block
+pinned_small_page()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold addr n rc=0
+
+	start_tool "$here/hold" $nid 1 small
+	expect hold "$(listen)" "bound 256" || rc=1
+	addr=$(listen)
+	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	n=$(((${addr#pinned } - start) / page))
+	use_tool "${device[@]}"
+	expect retire "$(by_driver $n)" ok || rc=1
+	expect "bad pages" "$(cat "$cdm/pages_in_use/bad")" 1 || rc=1
+	expect offline "$(write offline "$cdm/state")" EBUSY || rc=1
+	expect state "$(cat "$cdm/state")" online || rc=1
+	expect unregister "$(tell "unregister 1")" "error EBUSY" || rc=1
+	expect online_size "$(cat "$cdm/online_size")" "$(cat "$cdm/size")" || rc=1
+	use_tool "${hold[@]}"
+	expect "the task" "$(tell go)" gone || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	expect offline "$(write offline "$cdm/state")" ok || rc=1
+	expect online "$(write online_movable "$cdm/state")" ok || rc=1
+	listed $n && return $rc
+}
+test_page_that_is_bad_and_pinned() { with_device "" pinned_small_page; }
+
+# What lost such pages has lost them, wherever the device is: files do not refer to them any more
+bad_in_a_file()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose line n rc=0
+
+	start_tool "$here/lose" $nid 48
+	expect before "$(listen)" "bound 12288 12288 cache 0" || rc=1
+	lose=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	for n in $(seq 100 5000 $((pages - 1))); do
+		expect retire "$(by_driver "$n")" ok || rc=1
+	done
+	expect unregister "$(tell "unregister 10")" ok || rc=1
+	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
+	use_tool "${lose[@]}"
+	cat "/proc/$tool_pid/smaps" >/dev/null
+	line=$(tell go)
+	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ (none|EIO)\ ram\ 0\ cache\ 0\ wrong\ 0$ ]] ||
+		fail "$line" || rc=1
+	n=$((BASH_REMATCH[1] + BASH_REMATCH[2]))
+	[ $n -ge 1 ] && [ $n -le 14 ] || fail "$n pages lost" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_bad_pages_of_a_device_that_left() { with_device "" bad_in_a_file; }
 
 # Who is refused a range has said nothing of the pages of whoever has it
 refused_overlap()
@@ -234,4 +295,6 @@ test_long_list() { with_device "" long_list; }
 
 run_tests told_at_registration next_device_has_none free_page address_elsewhere \
 	page_of_a_driver page_within_a_block_of_a_driver page_that_firmware_reports \
-	block_that_others_have page_of_a_process within_a_pinned_huge_page refused_registration_touches_nothing long_list
+	block_that_others_have page_of_a_process within_a_pinned_huge_page \
+	within_a_pinned_huge_page_by_firmware page_that_is_bad_and_pinned bad_pages_of_a_device_that_left \
+	refused_registration_touches_nothing long_list

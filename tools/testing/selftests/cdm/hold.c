@@ -7,7 +7,8 @@
  *
  * hold NODE MIB pin: and keep a reference to the page with the highest address, through a
  * pipe, so that it cannot be moved until the line comes. hold NODE MIB where: and say its
- * address, in a line "pinned ADDRESS".
+ * address, in a line "pinned ADDRESS". hold NODE MIB small: likewise, of memory in small pages, of
+ * which nothing is looked at after the line: the answer is "gone".
  */
 #include <stdint.h>
 #include <sys/uio.h>
@@ -59,9 +60,10 @@ int main(int argc, char **argv)
 	unsigned long mask;
 	size_t size, wrong;
 	char *p, *fresh;
+	bool small;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: hold NODE MIB [pin|where]\n");
+		fprintf(stderr, "usage: hold NODE MIB [pin|where|small]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
@@ -72,6 +74,9 @@ int main(int argc, char **argv)
 		perror("hold: mbind");
 		return 1;
 	}
+	small = argc > 3 && !strcmp(argv[3], "small");
+	if (small)
+		madvise(p, size, MADV_NOHUGEPAGE);
 	fill((unsigned long *)p, size / sizeof(long));
 	if (argc > 3)
 		pinned = pin_highest(p, size, ends);
@@ -80,12 +85,16 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	printf("bound %ld\n", pages_on(p, size, mask));
-	if (argc > 3 && !strcmp(argv[3], "where"))
+	if (small || (argc > 3 && !strcmp(argv[3], "where")))
 		printf("pinned %#llx\n", (unsigned long long)pinned);
 	fflush(stdout);
 	getchar();
 	close(ends[0]);
 	close(ends[1]);
+	if (small) {
+		puts("gone");
+		return 0;
+	}
 
 	wrong = mismatches((unsigned long *)p, size / sizeof(long));
 	memset(fresh, 1, size);

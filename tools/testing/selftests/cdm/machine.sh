@@ -145,6 +145,7 @@ errno_name()
 	*'No space left'*) echo ENOSPC ;;
 	*'Connection timed out'*) echo ETIMEDOUT ;;
 	*'Operation not supported'*) echo EOPNOTSUPP ;;
+	*'hardware error'*) echo EHWPOISON ;;
 	*) echo "$1" ;;
 	esac
 }
