@@ -198,7 +198,10 @@ static unsigned long free_block(unsigned long pfn)
 {
 	struct page *page = pfn_to_online_page(pfn);
 
-	return page && PageBuddy(page) ? 1UL << buddy_order_unsafe(page) : 0;
+	if (!page || !PageBuddy(page))
+		return 0;
+	/* No order any more, where somebody takes it meanwhile */
+	return 1UL << min_t(unsigned long, buddy_order_unsafe(page), MAX_PAGE_ORDER);
 }
 
 /* Where from @pfn on @nr_pages are free, aligned; @end if nowhere before it */
@@ -207,7 +210,7 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 	unsigned long first = ALIGN(pfn, MAX_ORDER_NR_PAGES), part;
 
 	for (pfn = first; pfn < end && pfn - first < nr_pages; cond_resched()) {
-		part = min(free_block(pfn), MAX_ORDER_NR_PAGES);
+		part = free_block(pfn);
 		if (part) {
 			pfn += part;
 		} else {

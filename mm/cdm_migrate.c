@@ -62,7 +62,7 @@ struct cdm_batch {
 
 static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 {
-	struct cdm_batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL);
+	struct cdm_batch *batch = kvmalloc(sizeof(*batch), GFP_KERNEL_ACCOUNT);
 
 	if (!batch)
 		return NULL;

@@ -134,18 +134,38 @@ static struct page *scrubbed(struct cdm_device *cdm, struct page *page, unsigned
 	return page;
 }
 
+/*
+ * In the fault of a long-term pin mm would have pages outside ZONE_MOVABLE, where a device has
+ * nothing. What is for a driver it gets all the same.
+ */
+static struct page *alloc_for_pinner(struct cdm_device *cdm, unsigned int order,
+				     unsigned int flags)
+{
+	unsigned int pinning = current->flags & PF_MEMALLOC_PIN;
+	struct page *page;
+
+	current->flags &= ~PF_MEMALLOC_PIN;
+	page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
+	current->flags |= pinning;
+	return page;
+}
+
 /* Out of the way of those who find a page at once */
 static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, unsigned int order,
 						      unsigned int flags)
 {
+	bool is_pinner = current->flags & PF_MEMALLOC_PIN;
+	struct page *page = is_pinner ? alloc_for_pinner(cdm, order, flags) : NULL;
 	unsigned int attempt = 0;
-	struct page *page;
+	bool is_last = false;
 
-	while (cdm_make_room(cdm, 1UL << order, flags, attempt++)) {
-		page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
-		if (page)
-			return scrubbed(cdm, page, order, flags);
+	/* Where nothing could be made free somebody else may have freed what is needed: once more */
+	while (!page && !is_last) {
+		is_last = !cdm_make_room(cdm, 1UL << order, flags, attempt++);
+		page = alloc_for_pinner(cdm, order, flags);
 	}
+	if (page)
+		return scrubbed(cdm, page, order, flags);
 	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
 	if (!page)
 		cdm_count_failure(cdm, 1UL << order, flags);

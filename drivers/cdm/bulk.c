@@ -236,13 +236,14 @@ struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
 	bool scrub = cdm_device_scrubs(cdm, flags);
 	gfp_t gfp = flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0;
 	unsigned int attempt = 0;
+	bool is_last = false;
 	struct page *page;
 
 	if (!nr_pages || nr_pages > PHYS_PFN(cdm->size))
 		return NULL;
-	while (!(page = try_alloc_contig(cdm, gfp, nr_pages)))
-		if (!cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++))
-			break;
+	/* As for a single page: a last look after nothing could be made free */
+	while (!(page = try_alloc_contig(cdm, gfp, nr_pages)) && !is_last)
+		is_last = !cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++);
 	if (!page)
 		cdm_count_failure(cdm, nr_pages, flags);
 	else if (scrub)

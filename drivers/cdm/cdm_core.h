@@ -59,6 +59,7 @@ enum cdm_state {
  * @give_up: when it has been at it for too long, in jiffies; likewise
  * @deadline: ends what another tool's offlining does in vain
  * @worker: the thread of the job that runs, or NULL
+ * @must_go: its driver's remove() is at it, which nobody cancels
  * @removers: how many want the device to go away; what others have asked for ends
  * @wait: for the end of a transition, for @cancelled and for @gone
  * @online_pages: pages of the blocks that are online; written under mem_hotplug_lock,
@@ -101,6 +102,7 @@ struct cdm_device {
 	bool gone;
 	bool lost;
 	bool cancelled;
+	bool must_go;
 	struct task_struct *offliner;
 	unsigned long give_up;
 	struct delayed_work deadline;
@@ -241,6 +243,15 @@ void cdm_interrupt_offliner(struct cdm_device *cdm);
 void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds);
 
 /* job.c */
+struct cdm_hurry {
+	struct list_head list;
+	const struct cdm_device *cdm;
+	unsigned long patience;	/* jiffies */
+};
+
+void cdm_begin_hurry(struct cdm_device *cdm, struct cdm_hurry *hurry, unsigned int seconds);
+void cdm_end_hurry(struct cdm_hurry *hurry);
+unsigned long cdm_patience_of_others(const struct cdm_device *cdm);
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds);
 

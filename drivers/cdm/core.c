@@ -189,7 +189,7 @@ struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_c
 	return cdm;
 
 remove_memory:
-	/* Nobody else has seen the device: nothing can be in the way */
+	/* Few have seen the node so far; one that has may be in the way all the same */
 	if (cdm_hotplug_remove(cdm, cdm_undo_seconds()))
 		cdm_hotplug_abandon(cdm);
 	goto put;
@@ -209,8 +209,8 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  * User pages move to system RAM first.
  *
  * Context: Process context.
- * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM
- * that counts for it; -ETIMEDOUT when a page did not move in time; -ECANCELED when an
+ * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM of
+ * its budget that it has not given back; -ETIMEDOUT when a page did not move in time; -ECANCELED when an
  * administrator ended it; -ENOMEM: then the device is as it was, and the call can be made
  * again. -ENODEV when it has gone already. Not for a device of devm_cdm_device_register().
  */
@@ -218,10 +218,11 @@ int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {
 	int rc = cdm_hotplug_remove(cdm, seconds);
 
-	if (rc) {
+	/* What has gone has no users, and its place may be another's by now */
+	if (rc && rc != -ENODEV)
 		cdm_report_users(cdm, rc);
+	if (rc)
 		return rc;
-	}
 	unpublish(cdm);
 	return 0;
 }
@@ -233,7 +234,8 @@ EXPORT_SYMBOL_GPL(cdm_device_unregister);
  *
  * For a driver's remove(), which cannot fail. Waits for pages that are in use and says
  * every 10 seconds what it waits for. After remove_seconds, or when the machine goes down,
- * what drivers have not given back is treated as bad memory.
+ * what drivers have not given back is treated as bad memory. Does nothing when the device has
+ * gone already.
  *
  * Context: Process context. Sleeps.
  */
@@ -243,7 +245,11 @@ void cdm_device_remove(struct cdm_device *cdm)
 	unsigned long report = jiffies + REMOVE_REPORT_SECONDS * HZ;
 	int rc;
 
+	/* No administrator keeps it from that */
+	WRITE_ONCE(cdm->must_go, true);
 	while ((rc = cdm_hotplug_remove(cdm, REMOVE_REPORT_SECONDS))) {
+		if (rc == -ENODEV)
+			return;
 		if (time_after(jiffies, give_up) || cdm_is_shutting_down()) {
 			cdm_hotplug_abandon(cdm);
 			break;

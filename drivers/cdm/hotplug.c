@@ -210,18 +210,21 @@ static bool drivers_hold(struct cdm_device *cdm)
 static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		 unsigned int seconds)
 {
+	struct cdm_hurry hurry;
 	int rc;
 
 	/* Pages that were on their way somewhere when the others were lost */
 	if (cdm->lost)
 		cdm_node_lose_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges);
 
+	/* A block around a bad page may have lost its last other user just now */
+	cdm_collect(cdm);
 	/* Nobody would give them back: spare the others the moment without the node */
 	if (!cdm->abandoned && !cdm_ops_can_drain(cdm) && cdm_held_pages(cdm))
 		return -EBUSY;
 
 	WRITE_ONCE(cdm->leaving, work == remove_work || cdm->abandoned);
-	cdm_hasten_offliner(cdm, seconds);
+	cdm_begin_hurry(cdm, &hurry, seconds);
 	begin_transition(cdm, CDM_DRAINING);
 	cdm_ops_drain(cdm);
 	/* Of what it gave back, now or before, nobody may have the last reference any more */
@@ -229,6 +232,7 @@ static int drain(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	rc = !cdm->abandoned && drivers_hold(cdm) ? -EBUSY : cdm_run_job(cdm, work, seconds);
 	if (rc || work != remove_work)
 		end_transition(cdm);
+	cdm_end_hurry(&hurry);
 	return rc;
 }
 
@@ -250,9 +254,9 @@ int cdm_device_online(struct cdm_device *cdm)
 
 	guard(mutex)(&cdm->lock);
 
-	if (cdm->removed || cdm->gone)
+	if (cdm->removed || READ_ONCE(cdm->gone))
 		return -ENODEV;
-	if (PFN_PHYS(cdm->online_pages) == cdm->size)
+	if (PFN_PHYS(READ_ONCE(cdm->online_pages)) == cdm->size)
 		return 0;
 	begin_transition(cdm, CDM_ONLINING);
 	rc = cdm_run_job(cdm, online_work, 0);
@@ -281,9 +285,9 @@ int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds)
 
 	guard(mutex)(&cdm->lock);
 
-	if (cdm->removed || cdm->gone)
+	if (cdm->removed || READ_ONCE(cdm->gone))
 		return -ENODEV;
-	if (!cdm->online_pages)
+	if (!READ_ONCE(cdm->online_pages))
 		return 0;
 	rc = drain(cdm, offline_work, seconds);
 	if (rc)
@@ -300,7 +304,7 @@ EXPORT_SYMBOL_GPL(cdm_device_offline);
  * were at their end just then, and succeed.
  *
  * Context: Any but NMI.
- * Return: 0; -ENOENT when neither is at work.
+ * Return: 0; -ENOENT when neither is at work, or when it is a driver's remove() that is.
  */
 int cdm_device_cancel(struct cdm_device *cdm)
 {
@@ -309,7 +313,8 @@ int cdm_device_cancel(struct cdm_device *cdm)
 
 	spin_lock_irqsave(&cdm->wait.lock, flags);
 	/* What has left, or was lost, stays in its last transition: nothing is allocated of it */
-	at_work = cdm->transition && !READ_ONCE(cdm->removed) && !cdm->gone;
+	at_work = cdm->transition && !READ_ONCE(cdm->removed) && !cdm->gone &&
+		  !READ_ONCE(cdm->must_go);
 	if (at_work) {
 		WRITE_ONCE(cdm->cancelled, true);
 		wake_up_all_locked(&cdm->wait);

@@ -6,11 +6,15 @@
  * signal. Here a signal to the thread is how the work ends when it gets nowhere, or when an
  * administrator cancels it; a signal to the writer of a sysfs file does not disturb it.
  */
+#include <linux/cleanup.h>
+#include <linux/device.h>
 #include <linux/err.h>
 #include <linux/error-injection.h>
 #include <linux/kthread.h>
+#include <linux/list.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -94,15 +98,71 @@ static unsigned long progress(const struct cdm_device *cdm)
 	return READ_ONCE(cdm->online_pages) + READ_ONCE(cdm->given_up);
 }
 
-/* Wait as long as it gets on, and nobody wants it to end */
-static void wait_patiently(struct cdm_device *cdm, struct cdm_job *job, long timeout)
-{
-	unsigned long before;
+/* Those who have a deadline, and may be waiting for locks that others hold */
+static LIST_HEAD(hurried);
+static DEFINE_SPINLOCK(hurried_lock);
 
-	do {
+/* A tool that offlines a block of any device is in the way of all */
+static int hasten(struct device *dev, void *seconds)
+{
+	cdm_hasten_offliner(to_cdm_device(dev), *(unsigned int *)seconds);
+	return 0;
+}
+
+/**
+ * cdm_begin_hurry() - say that a device's memory is to leave soon
+ * @cdm: the device
+ * @hurry: to pass to cdm_end_hurry()
+ * @seconds: how long a page that does not move is waited for; 0 for ever: nothing is said
+ *
+ * Blocks are offlined one at a time, of all devices: who is at one and does not get on gives up
+ * as early as this one would. It does not hold for the offlining of RAM.
+ *
+ * Context: Process context.
+ */
+void cdm_begin_hurry(struct cdm_device *cdm, struct cdm_hurry *hurry, unsigned int seconds)
+{
+	hurry->cdm = cdm;
+	hurry->patience = seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
+	scoped_guard(spinlock, &hurried_lock)
+		list_add(&hurry->list, &hurried);
+	/* Not in the class yet when its registration is undone */
+	cdm_hasten_offliner(cdm, seconds);
+	class_for_each_device(&cdm_class, NULL, &seconds, hasten);
+}
+
+void cdm_end_hurry(struct cdm_hurry *hurry)
+{
+	guard(spinlock)(&hurried_lock);
+	list_del(&hurry->list);
+}
+
+/* How long those would wait who wait for another device, or NULL: for any; in jiffies */
+unsigned long cdm_patience_of_others(const struct cdm_device *cdm)
+{
+	unsigned long patience = MAX_SCHEDULE_TIMEOUT;
+	const struct cdm_hurry *hurry;
+
+	guard(spinlock)(&hurried_lock);
+	list_for_each_entry(hurry, &hurried, list)
+		if (hurry->cdm != cdm)
+			patience = min(patience, hurry->patience);
+	return patience;
+}
+
+/* Wait as long as it gets on, and nobody wants it to end. Others may become impatient meanwhile. */
+static void wait_patiently(struct cdm_device *cdm, struct cdm_job *job, unsigned long patience)
+{
+	unsigned long got_on = jiffies, before = progress(cdm);
+
+	while (jiffies - got_on < min(patience, cdm_patience_of_others(cdm))) {
+		if (wait_event_idle_timeout(cdm->wait, is_finished(job) || should_end(cdm),
+					    min(patience, HZ)))
+			return;
+		if (progress(cdm) != before)
+			got_on = jiffies;
 		before = progress(cdm);
-		wait_event_idle_timeout(cdm->wait, is_finished(job) || should_end(cdm), timeout);
-	} while (!is_finished(job) && !should_end(cdm) && progress(cdm) != before);
+	}
 }
 
 /* End it; or the attempt at one block, where the work goes on with the next one */
@@ -130,7 +190,7 @@ static void wait_impatiently(struct cdm_device *cdm, struct cdm_job *job)
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
 {
-	long timeout = seconds ? seconds * (long)HZ : MAX_SCHEDULE_TIMEOUT;
+	unsigned long patience = seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
 	struct cdm_job job = { .cdm = cdm, .work = work };
 
 	lockdep_assert_held(&cdm->lock);
@@ -145,7 +205,7 @@ int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 	wake_up_process(job.task);
 
 	do {
-		wait_patiently(cdm, &job, timeout);
+		wait_patiently(cdm, &job, patience);
 		wait_impatiently(cdm, &job);
 	} while (!is_finished(&job));
 	WRITE_ONCE(cdm->worker, NULL);

@@ -53,11 +53,11 @@ static void free_share(struct cdm_device *cdm, struct page *page, unsigned int o
 
 static struct page *alloc_ram(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
-	gfp_t gfp = flags & CDM_ALLOC_ATOMIC ? GFP_NOWAIT : GFP_KERNEL | __GFP_RETRY_MAYFAIL;
+	gfp_t gfp = flags & CDM_ALLOC_ATOMIC ? GFP_NOWAIT : GFP_KERNEL;
 	struct page *page;
 
-	if (order)
-		gfp |= __GFP_COMP;
+	/* Nobody waits for compaction: there is the device, and there are smaller pieces */
+	gfp |= order ? __GFP_NORETRY | __GFP_COMP : __GFP_RETRY_MAYFAIL;
 	if (flags & CDM_ALLOC_ZERO)
 		gfp |= __GFP_ZERO;
 	/* Memory of the kernel's kind: the device's node is only where to begin to look */

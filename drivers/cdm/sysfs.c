@@ -60,7 +60,7 @@ static ssize_t online_size_show(struct device *dev, struct device_attribute *att
 }
 static DEVICE_ATTR_RO(online_size);
 
-/* Blocks that a change of the state has done, of those it is to do; else "0 0" */
+/* While the state changes, blocks that are there already, of all of them; else "0 0" */
 static ssize_t progress_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct cdm_device *cdm = to_cdm_device(dev);
@@ -161,7 +161,7 @@ static DEVICE_ATTR_RW(state);
 
 static ssize_t fallback_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", fallback_names[to_cdm_device(dev)->config.fallback]);
+	return sysfs_emit(buf, "%s\n", fallback_names[READ_ONCE(to_cdm_device(dev)->config.fallback)]);
 }
 
 /* Only while the device is offline: allocations in flight see one policy, not two */
@@ -181,7 +181,7 @@ static ssize_t fallback_store(struct device *dev, struct device_attribute *attr,
 	guard(mutex)(&cdm->lock);
 	if (cdm_state(cdm) != CDM_ADDED)
 		return -EBUSY;
-	cdm->config.fallback = fallback;
+	WRITE_ONCE(cdm->config.fallback, fallback);
 	cdm_node_set_fallback(cdm->config.nid, fallback);
 	return count;
 }

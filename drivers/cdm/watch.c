@@ -38,13 +38,17 @@ static bool is_worker(const struct cdm_device *cdm)
 static void begin_offlining(struct cdm_device *cdm)
 {
 	unsigned long timeout = cdm_drain_seconds() * (unsigned long)HZ;
+	unsigned long patience = cdm_patience_of_others(NULL);
 
+	if (!timeout || timeout > patience)
+		timeout = patience == MAX_SCHEDULE_TIMEOUT ? timeout : patience;
 	spin_lock_irq(&cdm->wait.lock);
 	cdm->offliner = current;
 	cdm->give_up = timeout ? jiffies + timeout : jiffies + MAX_JIFFY_OFFSET;
-	spin_unlock_irq(&cdm->wait.lock);
+	/* Under the lock: somebody may shorten it from here on */
 	if (timeout && !is_worker(cdm))
 		mod_delayed_work(system_wq, &cdm->deadline, timeout);
+	spin_unlock_irq(&cdm->wait.lock);
 }
 
 static void end_offlining(struct cdm_device *cdm)
@@ -122,7 +126,7 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 	 */
 	if (!is_worker(cdm))
 		synchronize_rcu();
-	if (cdm->abandoned) {
+	if (READ_ONCE(cdm->abandoned)) {
 		/* Pages that came back too late are not counted, but lost all the same */
 		held = cdm_node_poison_pages(arg->start_pfn, arg->nr_pages);
 		if (held)
@@ -159,7 +163,7 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 	switch (action) {
 	case MEM_GOING_ONLINE:
 		/* Nobody's any more, or not even there: only what the core has begun it undoes */
-		if (cdm->abandoned || (READ_ONCE(cdm->gone) && !is_worker(cdm)))
+		if (READ_ONCE(cdm->abandoned) || (READ_ONCE(cdm->gone) && !is_worker(cdm)))
 			return notifier_from_errno(-EPERM);
 		break;
 	case MEM_GOING_OFFLINE:
@@ -168,7 +172,7 @@ static int memory_notify_cb(struct notifier_block *nb, unsigned long action, voi
 	case MEM_CANCEL_OFFLINE:
 		end_offlining(cdm);
 		/* Who lets go of what can go goes on with the next one */
-		if (cdm->abandoned && is_worker(cdm))
+		if (READ_ONCE(cdm->abandoned) && is_worker(cdm))
 			WRITE_ONCE(cdm->given_up, cdm->given_up + 1);
 		break;
 	case MEM_ONLINE:

@@ -48,7 +48,9 @@ enum cdm_online_policy {
  *	others than the driver move pages; as @scrub otherwise.
  *
  * All are optional. None is called, nor at work any more, once the device has been unregistered
- * or removed: whoever does that waits for them, and so they must not wait for it.
+ * or removed: whoever does that waits for them, and so they must not wait for it. That holds for
+ * all devices together: @evict, @scrub and @copy of one take no lock that is held while another one
+ * is registered, removed or lost.
  */
 struct cdm_ops {
 	void (*drain)(struct cdm_device *cdm, void *data);

@@ -296,7 +296,9 @@ budget_while_online()
 	[ "$(cat "$cdm/spill_used")" -le $((100 * 4096)) ] || fail "more than the budget" || rc=1
 	# and what is left of the budget
 	[[ $(tell "alloc $nid 0 500 flags=12") =~ ^ok\  ]] || fail "nothing is left" || rc=1
-	expect "none left" "$(tell "alloc $nid 0 1 flags=12")" "error ENOMEM" || rc=1
+	# then none: a page of the device may be found again, one of RAM is not
+	answer=$(tell "alloc $nid 0 1 flags=12")
+	[[ $answer =~ ^(error\ ENOMEM|ok\ 1\ 0)$ ]] || fail "beyond the budget: $answer" || rc=1
 	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
 	use_tool "${other[@]}"
 	stop_tool || rc=1
