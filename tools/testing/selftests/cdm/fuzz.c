@@ -253,12 +253,12 @@ static void move(struct slot *slot)
 	size_t size;
 	char *at;
 
+	for (i = 0; i < nr; i++)
+		nodes[i] = pick(16) ? pick(6) : (int)pick(UINT64_MAX);
 	if (!pick_range(slot, &at, &size))
 		return;
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < nr; i++)
 		pages[i] = at + i * page_size;
-		nodes[i] = pick(16) ? pick(6) : (int)pick(UINT64_MAX);
-	}
 	move_pages(0, nr, pages, nodes, status, flags);
 }
 
@@ -349,14 +349,15 @@ static void remap(struct slot *slot)
 /* Through a pipe: pages that it refers to while they are the device's */
 static void splice_it(struct slot *slot)
 {
-	loff_t offset = pick(MOST);
+	struct iovec range;
 	uint64_t word = 0;
+	char *at;
 	int ends[2];
 
-	if (pipe2(ends, O_NONBLOCK))
+	if (!pick_range(slot, &at, &range.iov_len) || pipe2(ends, O_NONBLOCK))
 		return;
-	offset &= ~7UL;
-	if (splice(slot->fd, &offset, ends[1], NULL, 65536, SPLICE_F_NONBLOCK) > 0 &&
+	range.iov_base = at;
+	if (vmsplice(ends[1], &range, 1, SPLICE_F_NONBLOCK) > 0 &&
 	    read(ends[0], &word, sizeof(word)) == sizeof(word))
 		look_at(word);
 	close(ends[0]);
@@ -426,11 +427,9 @@ static void (*const calls[])(struct slot *slot) = {
 	open_device, open_device, map, map, map, touch, touch, touch, touch, read_write, read_write,
 	change_size, change_mapping, change_mapping, set_policy, move, call_device, call_device,
 	check_quota, have_a_child, remap, splice_it, forget,
-	/* and root */
-	administer, administer, disturb,
 };
 
-#define NR_OF_ROOT	3
+static void (*const calls_of_root[])(struct slot *slot) = { administer, administer, disturb };
 
 /* Its own memory may have been on the device, too, and have gone with it: nothing goes on then */
 static void on_fault(int signal, siginfo_t *info, void *context)
@@ -445,7 +444,7 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 int main(int argc, char **argv)
 {
-	size_t nr = ARRAY_SIZE(calls);
+	size_t nr = ARRAY_SIZE(calls);	/* and more for root */
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
 	volatile long done = 0, faults = 0;
 	time_t end;
@@ -459,8 +458,8 @@ int main(int argc, char **argv)
 	/* never 0, or it would stay so */
 	state = strtoull(argv[1], NULL, 0) * 2 + 1;
 	stamp = state ^ 0xc0de000000000000;
-	if (!strcmp(argv[3], "user"))
-		nr -= NR_OF_ROOT;
+	if (!strcmp(argv[3], "root"))
+		nr += ARRAY_SIZE(calls_of_root);
 	for (i = 0; i < SLOTS; i++)
 		slots[i].fd = -1;
 	sigaction(SIGBUS, &action, NULL);
@@ -474,8 +473,10 @@ int main(int argc, char **argv)
 		done++;
 		if (sigsetjmp(after_fault, 1))
 			faults++;
-		else
+		else if (which < ARRAY_SIZE(calls))
 			calls[which](slot);
+		else
+			calls_of_root[which - ARRAY_SIZE(calls)](slot);
 	}
 	printf("%s %ld calls %ld faults%s%s\n", argv[3], done, faults, wrong ? ": " : "",
 	       wrong ?: "");

@@ -7,8 +7,8 @@
  *   anon N shared N read E ram N cache N wrong N
  *
  * with the pages whose touch is a SIGBUS, the errno of reading the shared file, of as much
- * memory in RAM the same, of a file's page cache that was on the node, and the bytes that are
- * not what they were.
+ * memory in RAM the same, of a file's page cache that was on the node, and the bytes (of page
+ * cache: pages) that are not what they were.
  *
  * lose NODE MIB FILE: the shared mapping is of a device's FILE, the anonymous one is in RAM.
  * lose NODE MIB cache: with page cache of a file on a disk, too, which stays when this ends.

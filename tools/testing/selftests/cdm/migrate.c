@@ -214,6 +214,43 @@ TEST_F(migrate, holes)
 	}
 }
 
+/* Who is killed leaves what it has not come to where it is, and is told so page by page */
+TEST_F(migrate, killed_in_between)
+{
+	size_t length = sizeof(int) + self->nr * sizeof(*self->status);
+	int *to = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long left = 0, there;
+	int64_t moved;
+	int tries;
+	pid_t pid;
+
+	if (variant->kind != ANONYMOUS)
+		SKIP(return, "is about the task that asks");
+	ASSERT_NE(to, MAP_FAILED);
+	free(self->status);
+	self->status = to + 1;
+	for (tries = 0; tries < 100 && !left; tries++) {
+		pid = fork();
+		while (!pid) {
+			*to = *to == self->first ? RAM : self->first;
+			move(self, variant->by_pfn, *to, &moved);
+		}
+		usleep(20000 + 1000 * tries);
+		ASSERT_EQ(kill(pid, SIGKILL), 0);
+		ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+		left = with_status(self, -EINTR);
+	}
+	TH_LOG("the %dth was killed with %ld of %ld pages left", tries, left, self->nr);
+	ASSERT_GT(left, 0);
+	there = with_status(self, 0);
+	EXPECT_EQ(there + left, self->nr);
+	EXPECT_EQ(pages_on(self->p, SIZE, *to == RAM ? ~self->devices : NODE(*to)), there);
+	EXPECT_EQ(wrong_pages(self, ANONYMOUS), 0);
+	self->status = calloc(self->nr, sizeof(*self->status));
+	munmap(to, length);
+	move_all(_metadata, self, variant, RAM);
+}
+
 /* The device has a page here and there: those move, the others say that there is no room */
 TEST_F(migrate, no_room)
 {

@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 
-static sigjmp_buf lost;
+static __thread sigjmp_buf lost;
 
 static void on_sigbus(int sig)
 {
