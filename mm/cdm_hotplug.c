@@ -61,13 +61,14 @@ struct cdm_transition {
 	bool online;
 };
 
-static int cdm_block_set(struct memory_block *mem, bool online)
+static noinline int cdm_block_set(struct memory_block *mem, bool online)
 {
 	if (!online)
 		return device_offline(&mem->dev);
 	mem->online_type = MMOP_ONLINE_MOVABLE;
 	return device_online(&mem->dev);
 }
+ALLOW_ERROR_INJECTION(cdm_block_set, ERRNO);
 
 /* Both device calls return 1 for a block that is already there */
 static int cdm_change_block(struct memory_block *mem, void *arg)

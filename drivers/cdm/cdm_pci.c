@@ -11,7 +11,12 @@
  *
  *   buffers		how many there are; written: how many there should be
  *   use		written: use that buffer, counted from the oldest
+ *   content	what is in them, one after the other
+ *   channels		what programs give work by, with memory for the card itself; likewise
+ *   fetch		written: PID ADDRESS PAGES, that process's memory moves to the card; then: how
+ *			many did, where the first one is, and how many have it mapped
  *   retire		written: what the memory controller would report, a bad page's address
+ *   failing		and one whose errors can be corrected still
  */
 #include <linux/acpi.h>
 #include <linux/cdm.h>
@@ -23,6 +28,9 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "cdm_edu.h"
@@ -44,12 +52,42 @@ static unsigned int partitions = 1;
 module_param(partitions, uint, 0644);
 MODULE_PARM_DESC(partitions, "in how many devices the memory of cards found from now on is divided");
 
+static unsigned long spill_max;
+module_param(spill_max, ulong, 0644);
+MODULE_PARM_DESC(spill_max, "bytes of system RAM that cards found from now on may draw on");
+
+/* A real card remembers them itself */
+static unsigned long long bad_offsets[16];
+static unsigned int nr_bad_offsets;
+module_param_array(bad_offsets, ullong, &nr_bad_offsets, 0644);
+MODULE_PARM_DESC(bad_offsets, "bad pages of cards found from now on, as offsets into their memory");
+
+static unsigned long scrubbed_pages;
+module_param(scrubbed_pages, ulong, 0444);
+MODULE_PARM_DESC(scrubbed_pages, "how many pages cards have cleared");
+
 /* Of 2 MiB */
 #define BUFFER_ORDER	9
+
+/* What a channel has on the card, in pages */
+#define RING_PAGES	MAX_ORDER_NR_PAGES
+#define NR_TABLES	32
+#define NR_COMMANDS	16
+#define CONTEXT_ORDER	2
 
 struct buffer {
 	struct list_head list;
 	struct page *page;
+};
+
+/* Memory that the card uses itself, and finds where it left it: it never moves */
+struct channel {
+	struct list_head list;
+	struct page *ring;
+	unsigned long nr_tables;
+	struct page *tables[NR_TABLES];
+	struct list_head commands;
+	struct folio *context;
 };
 
 /**
@@ -59,7 +97,10 @@ struct buffer {
  * @nr: how many
  * @buffers: the oldest one first
  * @nr_buffers: how many, with those that somebody has taken out for a moment
- * @lock: protects both. ops->evict takes it, so nothing is allocated under it.
+ * @channels: work is given by them
+ * @nr_channels: how many
+ * @fetched: pages of the last fetch; @fetched_nid and @mappings: of the first one
+ * @lock: protects all of these. ops->evict takes it, so nothing is allocated under it.
  * @resize_lock: one writer of "buffers" at a time; outside of @lock
  */
 struct card {
@@ -68,6 +109,11 @@ struct card {
 	unsigned int nr;
 	struct list_head buffers;
 	unsigned int nr_buffers;
+	struct list_head channels;
+	unsigned int nr_channels;
+	long fetched;
+	int fetched_nid;
+	int mappings;
 	struct mutex lock; /* see above */
 	struct mutex resize_lock; /* see above */
 };
@@ -131,6 +177,8 @@ static int copy(struct cdm_device *cdm, struct page *to, struct page *from,
 /* As fast as the device would be; it is the CPU that pretends */
 static int scrub(struct cdm_device *cdm, struct page *page, unsigned long nr_pages, void *data)
 {
+	/* Nobody needs it exact */
+	WRITE_ONCE(scrubbed_pages, READ_ONCE(scrubbed_pages) + nr_pages);
 	for (; nr_pages; nr_pages--, page++) {
 		clear_highpage(page);
 		cond_resched();
@@ -193,6 +241,65 @@ static void free_buffers(struct card *card, bool on_device)
 		free_buffer(card, buffer);
 }
 
+static void free_channel(struct card *card, struct channel *channel)
+{
+	struct cdm_device *cdm = card->cdm[0];
+
+	if (channel->ring)
+		cdm_free_contig(cdm, channel->ring, RING_PAGES);
+	cdm_free_pages_bulk(cdm, channel->nr_tables, channel->tables);
+	cdm_free_pages_list(cdm, &channel->commands);
+	if (channel->context)
+		cdm_free_folio(cdm, channel->context);
+	kfree(channel);
+}
+
+static struct channel *take_channel(struct card *card)
+{
+	struct channel *channel;
+
+	guard(mutex)(&card->lock);
+	channel = list_first_entry_or_null(&card->channels, struct channel, list);
+	if (!channel)
+		return NULL;
+	list_del(&channel->list);
+	card->nr_channels--;
+	return channel;
+}
+
+static int add_channel(struct card *card)
+{
+	struct channel *channel = kzalloc(sizeof(*channel), GFP_KERNEL);
+	struct cdm_device *cdm = card->cdm[0];
+	unsigned long nr_commands;
+
+	if (!channel)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&channel->commands);
+	channel->ring = cdm_alloc_contig(cdm, RING_PAGES, CDM_ALLOC_ZERO);
+	channel->nr_tables = cdm_alloc_pages_bulk(cdm, CDM_ALLOC_ZERO, NR_TABLES, channel->tables);
+	nr_commands = cdm_alloc_pages_list(cdm, 0, NR_COMMANDS, &channel->commands);
+	channel->context = cdm_alloc_folio(cdm, CONTEXT_ORDER, CDM_ALLOC_ZERO);
+	if (!channel->ring || channel->nr_tables < NR_TABLES || nr_commands < NR_COMMANDS ||
+	    !channel->context) {
+		free_channel(card, channel);
+		return -ENOMEM;
+	}
+	guard(mutex)(&card->lock);
+	list_add(&channel->list, &card->channels);
+	card->nr_channels++;
+	return 0;
+}
+
+/* Programs find them gone, as after a reset, and ask for others */
+static void free_channels(struct card *card)
+{
+	struct channel *channel;
+
+	while ((channel = take_channel(card)))
+		free_channel(card, channel);
+}
+
 /* All that can go somewhere. Of a card that was pulled out nothing can be read any more. */
 static void drain(struct cdm_device *cdm, void *data)
 {
@@ -200,6 +307,7 @@ static void drain(struct cdm_device *cdm, void *data)
 
 	if (cdm != card->cdm[0])
 		return;
+	free_channels(card);
 	if (!pci_device_is_present(card->pdev))
 		free_buffers(card, true);
 	while (evict(cdm, 0, data))
@@ -269,6 +377,104 @@ static ssize_t use_store(struct device *dev, struct device_attribute *attr, cons
 }
 static DEVICE_ATTR_WO(use);
 
+static ssize_t channels_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct card *card = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(card->nr_channels));
+}
+
+static ssize_t channels_store(struct device *dev, struct device_attribute *attr,
+			      const char *buf, size_t count)
+{
+	struct card *card = dev_get_drvdata(dev);
+	struct channel *channel;
+	unsigned int nr;
+	int rc = kstrtouint(buf, 0, &nr);
+
+	guard(mutex)(&card->resize_lock);
+	while (!rc && READ_ONCE(card->nr_channels) < nr)
+		rc = add_channel(card);
+	while (!rc && READ_ONCE(card->nr_channels) > nr) {
+		channel = take_channel(card);
+		if (channel)
+			free_channel(card, channel);
+	}
+	return rc ?: count;
+}
+static DEVICE_ATTR_RW(channels);
+
+static struct mm_struct *mm_of(pid_t nr)
+{
+	struct pid *pid = find_get_pid(nr);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_PID);
+	struct mm_struct *mm = task ? get_task_mm(task) : NULL;
+
+	if (task)
+		put_task_struct(task);
+	put_pid(pid);
+	return mm;
+}
+
+static bool count_mapping(struct mm_struct *mm, unsigned long addr, void *arg)
+{
+	++*(int *)arg;
+	return true;
+}
+
+/* What a card does that faults on a process's memory: from here on it is near */
+static long fetch(struct card *card, struct mm_struct *mm, unsigned long addr, unsigned long nr)
+{
+	int *status __free(kvfree) = kvmalloc_array(nr, sizeof(*status), GFP_KERNEL);
+	int nid, mappings = 0;
+	long moved;
+	u64 phys;
+
+	if (!status)
+		return -ENOMEM;
+	moved = cdm_migrate_range(card->cdm[0], mm, addr, nr, status);
+	if (moved < 0)
+		return moved;
+	/* Other processes may share it, whose page tables name it, too */
+	nid = cdm_locate(mm, addr, &phys);
+	if (nid == cdm_device_nid(card->cdm[0]))
+		cdm_walk_mappings(phys, count_mapping, &mappings);
+
+	guard(mutex)(&card->lock);
+	card->fetched = moved;
+	card->fetched_nid = nid;
+	card->mappings = mappings;
+	return 0;
+}
+
+static ssize_t fetch_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			   size_t count)
+{
+	unsigned long addr, nr;
+	struct mm_struct *mm;
+	int pid;
+	long rc;
+
+	if (sscanf(buf, "%d %lx %lu", &pid, &addr, &nr) != 3)
+		return -EINVAL;
+	mm = mm_of(pid);
+	if (!mm)
+		return -ESRCH;
+	rc = fetch(dev_get_drvdata(dev), mm, addr, nr);
+	mmput(mm);
+	return rc ?: count;
+}
+
+static ssize_t fetch_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct card *card = dev_get_drvdata(dev);
+
+	guard(mutex)(&card->lock);
+	return sysfs_emit(buf, "%ld pages, node %d, %d mappings\n", card->fetched,
+			  card->fetched_nid, card->mappings);
+}
+static DEVICE_ATTR_RW(fetch);
+
 /* Is it one of the card's partitions? */
 static bool is_partition(const struct card *card, const struct cdm_device *cdm)
 {
@@ -280,69 +486,116 @@ static bool is_partition(const struct card *card, const struct cdm_device *cdm)
 	return false;
 }
 
+/* With a reference, or NULL */
+static struct cdm_device *partition_at(const struct card *card, u64 addr)
+{
+	struct cdm_device *cdm = cdm_device_at(addr);
+
+	if (!cdm || is_partition(card, cdm))
+		return cdm;
+	cdm_device_put(cdm);
+	return NULL;
+}
+
+/* A page that goes bad; if it is @failing only, whoever has it keeps what is in it */
+static int retire(const struct card *card, const char *buf, bool failing)
+{
+	struct cdm_device *cdm;
+	unsigned long pfn;
+	int rc, status;
+	u64 addr;
+
+	rc = kstrtou64(buf, 0, &addr);
+	if (rc)
+		return rc;
+	cdm = partition_at(card, addr);
+	if (!cdm)
+		return -EINVAL;
+	pfn = PHYS_PFN(addr);
+	if (failing)
+		cdm_migrate_pfns(NULL, &pfn, 1, &status);
+	rc = cdm_retire_page(cdm, addr);
+	cdm_device_put(cdm);
+	return rc;
+}
+
 static ssize_t retire_store(struct device *dev, struct device_attribute *attr, const char *buf,
 			    size_t count)
 {
-	const struct card *card = dev_get_drvdata(dev);
-	struct cdm_device *cdm;
-	u64 addr;
-	int rc = kstrtou64(buf, 0, &addr);
-
-	if (rc)
-		return rc;
-	cdm = cdm_device_at(addr);
-	if (!cdm)
-		return -EINVAL;
-	rc = is_partition(card, cdm) ? cdm_retire_page(cdm, addr) : -EINVAL;
-	cdm_device_put(cdm);
-	return rc ?: count;
+	return retire(dev_get_drvdata(dev), buf, false) ?: count;
 }
 static DEVICE_ATTR_WO(retire);
+
+static ssize_t failing_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			     size_t count)
+{
+	return retire(dev_get_drvdata(dev), buf, true) ?: count;
+}
+static DEVICE_ATTR_WO(failing);
+
+/* The page of the buffers that @pos is in, or NULL. Under the card's lock, so that it stays. */
+static struct page *page_of_buffers(const struct card *card, loff_t pos)
+{
+	u64 index = pos >> (PAGE_SHIFT + BUFFER_ORDER);
+	struct buffer *buffer;
+
+	list_for_each_entry(buffer, &card->buffers, list)
+		if (!index--)
+			return buffer->page + (pos >> PAGE_SHIFT & ((1 << BUFFER_ORDER) - 1));
+	return NULL;
+}
+
+static ssize_t content_read(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
+			    char *buf, loff_t pos, size_t count)
+{
+	struct card *card = dev_get_drvdata(kobj_to_dev(kobj));
+	struct page *page;
+
+	guard(mutex)(&card->lock);
+	page = page_of_buffers(card, pos);
+	if (!page)
+		return 0;
+	count = min(count, PAGE_SIZE - offset_in_page(pos));
+	memcpy_from_page(buf, page, offset_in_page(pos), count);
+	return count;
+}
+
+static ssize_t content_write(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
+			     char *buf, loff_t pos, size_t count)
+{
+	struct card *card = dev_get_drvdata(kobj_to_dev(kobj));
+	struct page *page;
+
+	guard(mutex)(&card->lock);
+	page = page_of_buffers(card, pos);
+	if (!page)
+		return -ENOSPC;
+	count = min(count, PAGE_SIZE - offset_in_page(pos));
+	memcpy_to_page(page, offset_in_page(pos), buf, count);
+	return count;
+}
+static BIN_ATTR_RW(content, 0);
+
+static struct bin_attribute *cdm_pci_bin_attrs[] = {
+	&bin_attr_content,
+	NULL
+};
 
 static struct attribute *cdm_pci_attrs[] = {
 	&dev_attr_buffers.attr,
 	&dev_attr_use.attr,
+	&dev_attr_channels.attr,
+	&dev_attr_fetch.attr,
 	&dev_attr_retire.attr,
+	&dev_attr_failing.attr,
 	NULL
 };
-ATTRIBUTE_GROUPS(cdm_pci);
 
-/* The node of a device's generic initiator in ACPI's SRAT, or CDM_NID_AUTO */
-static int generic_initiator_node(struct pci_dev *pdev)
-{
-	struct acpi_srat_generic_affinity *gi;
-	int segment;
-	struct acpi_subtable_header *entry;
-	struct acpi_table_header *srat;
-	int nid = CDM_NID_AUTO;
-	void *end;
-
-	if (ACPI_FAILURE(acpi_get_table(ACPI_SIG_SRAT, 0, &srat)))
-		return CDM_NID_AUTO;
-
-	end = (void *)srat + srat->length;
-	for (entry = (void *)srat + sizeof(struct acpi_table_srat);
-	     (void *)(entry + 1) <= end && entry->length;
-	     entry = (void *)entry + entry->length) {
-		gi = (void *)entry;
-		if (entry->type != ACPI_SRAT_TYPE_GENERIC_AFFINITY ||
-		    entry->length < sizeof(*gi) || (void *)entry + entry->length > end)
-			continue;
-		if (!(gi->flags & ACPI_SRAT_GENERIC_AFFINITY_ENABLED) ||
-		    gi->device_handle_type != 1)
-			continue;
-		/* A PCI handle: segment, then bus in the low and devfn in the high byte */
-		segment = gi->device_handle[0] | gi->device_handle[1] << 8;
-		if (segment == pci_domain_nr(pdev->bus) &&
-		    gi->device_handle[2] == pdev->bus->number &&
-		    gi->device_handle[3] == pdev->devfn) {
-			nid = pxm_to_node(gi->proximity_domain);
-			break;
-		}
-	}
-	acpi_put_table(srat);
-	return nid == NUMA_NO_NODE ? CDM_NID_AUTO : nid;
-}
+static const struct attribute_group cdm_pci_group = {
+	.attrs = cdm_pci_attrs,
+	.bin_attrs = cdm_pci_bin_attrs,
+};
+__ATTRIBUTE_GROUPS(cdm_pci);
 
 /*
  * The ACPI hot plug driver calls probe() and remove() under device_hotplug_lock, which
@@ -358,19 +611,37 @@ static bool slot_is_acpi_hotplug(struct pci_dev *pdev)
 	       acpi_has_method(ACPI_HANDLE(&pdev->dev), "_EJ0");
 }
 
+/* Those of a partition, as addresses; returns how many */
+static unsigned int known_bad(const struct card *card, const struct cdm_range *memory, u64 *bad)
+{
+	u64 start = pci_resource_start(card->pdev, CDM_PCI_BAR), addr;
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < nr_bad_offsets; i++) {
+		addr = start + bad_offsets[i];
+		if (addr >= memory->start && addr - memory->start < memory->size)
+			bad[nr++] = addr;
+	}
+	return nr;
+}
+
 /* One of the devices of a card; the first one has the node that firmware names, if any */
 static int add_partition(struct card *card, const struct cdm_range *memory)
 {
 	struct device *dev = &card->pdev->dev;
+	u64 bad[ARRAY_SIZE(bad_offsets)];
 	struct cdm_config config = {
 		.ranges = memory,
 		.nr_ranges = 1,
-		.nid = card->nr ? CDM_NID_AUTO : generic_initiator_node(card->pdev),
+		.nid = card->nr ? CDM_NID_AUTO : cdm_firmware_nid(card->pdev),
 		.fallback = system_fallback ? CDM_FALLBACK_SYSTEM : CDM_FALLBACK_NONE,
 		.online_policy = manual ? CDM_ONLINE_MANUAL : CDM_ONLINE_AUTO,
 		.caps = CDM_CAP_USER_BIND & CDM_CAPS_SUPPORTED,
 		.ops = &cdm_pci_ops,
 		.ops_data = card,
+		.bad_pages = bad,
+		.nr_bad_pages = known_bad(card, memory, bad),
+		.spill_max = spill_max,
 	};
 	struct cdm_device *cdm = devm_cdm_device_register(dev, &config);
 
@@ -413,6 +684,7 @@ static int cdm_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 	card->pdev = pdev;
 	INIT_LIST_HEAD(&card->buffers);
+	INIT_LIST_HEAD(&card->channels);
 	mutex_init(&card->lock);
 	mutex_init(&card->resize_lock);
 	pci_set_drvdata(pdev, card);
@@ -435,6 +707,7 @@ static void cdm_pci_remove(struct pci_dev *pdev)
 	/* The drain of one partition would keep the others' removal waiting for its locks */
 	for (i = 0; i < card->nr; i++)
 		cdm_device_cancel(card->cdm[i]);
+	free_channels(card);
 	/* One may be on its way to RAM just now, and comes back to the list */
 	while (READ_ONCE(card->nr_buffers)) {
 		free_buffers(card, false);

@@ -164,7 +164,7 @@ static long do_info(struct cdm_file *file, void __user *user)
 	info.node = cdm->config.nid;
 	info.device_size = cdm->size;
 	info.online_size = PFN_PHYS(READ_ONCE(cdm->online_pages));
-	info.free_size = info.online_size ? PFN_PHYS(cdm_node_free_pages(info.node)) : 0;
+	info.free_size = PFN_PHYS(cdm_device_free_pages(cdm));
 	info.quota = cdm_node_file_quota(file->memory);
 	info.used = cdm_node_file_used(file->memory);
 	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;

@@ -82,9 +82,23 @@ static ssize_t allocated_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(allocated);
 
+/**
+ * cdm_device_free_pages() - how much of a device can be allocated now
+ * @cdm: the device
+ *
+ * Context: Any.
+ * Return: pages, of which the last few that each CPU took or gave may be missing; 0 while the
+ * device is not online.
+ */
+unsigned long cdm_device_free_pages(const struct cdm_device *cdm)
+{
+	return READ_ONCE(cdm->online_pages) ? cdm_node_free_pages(cdm->config.nid) : 0;
+}
+EXPORT_SYMBOL_GPL(cdm_device_free_pages);
+
 static ssize_t free_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%lu\n", cdm_node_free_pages(to_cdm_device(dev)->config.nid));
+	return sysfs_emit(buf, "%lu\n", cdm_device_free_pages(to_cdm_device(dev)));
 }
 static DEVICE_ATTR_RO(free);
 

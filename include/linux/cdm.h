@@ -121,6 +121,15 @@ struct cdm_device *cdm_device_find(int nid);
 struct cdm_device *cdm_device_at(u64 addr);
 void cdm_device_put(struct cdm_device *cdm);
 int cdm_device_nid(const struct cdm_device *cdm);
+unsigned long cdm_device_free_pages(const struct cdm_device *cdm);
+
+struct pci_dev;
+
+#if IS_ENABLED(CONFIG_PCI) && IS_ENABLED(CONFIG_ACPI)
+int cdm_firmware_nid(struct pci_dev *pdev);
+#else
+static inline int cdm_firmware_nid(struct pci_dev *pdev) { return CDM_NID_AUTO; }
+#endif
 
 int cdm_device_online(struct cdm_device *cdm);
 int cdm_device_offline(struct cdm_device *cdm, unsigned int seconds);

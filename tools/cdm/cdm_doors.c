@@ -129,6 +129,20 @@ static bool complain(const char *door)
 	return false;
 }
 
+/* To the device of @fd, or with CDM_MIGRATE_TO_RAM away from it */
+static bool move(int fd, char *p, uint32_t flags)
+{
+	struct cdm_ioc_migrate req = {
+		.size = sizeof(req),
+		.flags = flags,
+		.addr = (uintptr_t)p,
+		.length = SIZE,
+	};
+
+	return !ioctl(fd, CDM_IOC_MIGRATE, &req);
+}
+
+/* What was moved away comes back on request */
 static bool by_fd(int fd, int node)
 {
 	char *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -137,6 +151,8 @@ static bool by_fd(int fd, int node)
 	if (p == MAP_FAILED)
 		return complain("fd");
 	fill(p);
+	if (!move(fd, p, CDM_MIGRATE_TO_RAM) || pages_on(node, p) || !move(fd, p, 0))
+		return complain("fd");
 	ok = say("fd", pages_on(node, p), SIZE / page_size, is_filled(p));
 	munmap(p, SIZE);
 	return ok;
@@ -163,11 +179,38 @@ static bool by_mbind(int node)
 	return ok;
 }
 
+/* Fill the model device's buffers from the @first one on, and look at what is in them then */
+static bool buffers_keep(const char *device, long long first)
+{
+	char *p = map_anonymous(), path[PATH_MAX + 16];
+	off_t start = first << 21, done;
+	bool ok;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/device/content", device);
+	fd = open(path, O_RDWR);
+	if (p == MAP_FAILED || fd < 0)
+		return false;
+	fill(p);
+	for (done = 0; done < (off_t)SIZE; done += page_size)
+		if (pwrite(fd, p + done, page_size, start + done) != page_size)
+			break;
+	memset(p, 0, SIZE);
+	for (done = 0; done < (off_t)SIZE; done += page_size)
+		if (pread(fd, p + done, page_size, start + done) != page_size)
+			break;
+	ok = is_filled(p);
+	close(fd);
+	munmap(p, SIZE);
+	return ok;
+}
+
 static bool by_driver(const char *device)
 {
 	long long before = read_number(device, "device/buffers");
 	long long held = read_number(device, "pages_in_use/driver");
 	long long nr = SIZE >> 21, got;
+	bool content;
 
 	if (before < 0) {
 		printf("driver   is not the model device's\n");
@@ -176,31 +219,25 @@ static bool by_driver(const char *device)
 	if (write_number(device, "device/buffers", before + nr))
 		return complain("driver");
 	got = read_number(device, "pages_in_use/driver") - held;
+	content = buffers_keep(device, before);
 	if (write_number(device, "device/buffers", before))
 		return complain("driver");
-	return say("driver", got, SIZE / page_size, true) &&
+	return say("driver", got, SIZE / page_size, content) &&
 	       read_number(device, "pages_in_use/driver") == held;
 }
 
 static bool by_migration(int fd, int node)
 {
 	char *p = map_anonymous();
-	struct cdm_ioc_migrate there = {
-		.size = sizeof(there),
-		.addr = (uintptr_t)p,
-		.length = SIZE,
-	};
-	struct cdm_ioc_migrate back = there;
 	bool ok;
 
 	if (p == MAP_FAILED)
 		return complain("migrate");
 	fill(p);
-	if (ioctl(fd, CDM_IOC_MIGRATE, &there))
+	if (!move(fd, p, 0))
 		return complain("migrate");
 	ok = say("migrate", pages_on(node, p), SIZE / page_size, is_filled(p));
-	back.flags = CDM_MIGRATE_TO_RAM;
-	if (ioctl(fd, CDM_IOC_MIGRATE, &back))
+	if (!move(fd, p, CDM_MIGRATE_TO_RAM))
 		return complain("back");
 	ok &= say("back", SIZE / page_size - pages_on(node, p), SIZE / page_size, is_filled(p));
 	munmap(p, SIZE);

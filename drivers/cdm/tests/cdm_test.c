@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
+#include <linux/irq_work.h>
 #include <linux/irqflags.h>
 #include <linux/list.h>
 #include <linux/miscdevice.h>
@@ -45,9 +46,9 @@ struct cdm_test_file {
 	atomic64_t copied;
 };
 
-#define ENTRY_HOW		GENMASK(2, 0)
-#define ENTRY_ORDER		GENMASK(6, 3)
-#define ENTRY_PFN		GENMASK(62, 7)
+#define ENTRY_HOW		GENMASK(3, 0)
+#define ENTRY_ORDER		GENMASK(7, 4)
+#define ENTRY_PFN		GENMASK(62, 8)
 
 static int keep(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		unsigned int order)
@@ -84,6 +85,37 @@ static void free_with_irqs_off(struct cdm_device *cdm, struct page *page, unsign
 	local_irq_restore(flags);
 }
 
+/* What is done in an interrupt's handler */
+struct interrupted {
+	struct irq_work work;
+	struct cdm_device *cdm;
+	struct page *page;	/* to give back, or what was allocated */
+	unsigned int order;
+	unsigned int flags;
+};
+
+static void in_interrupt_work(struct irq_work *work)
+{
+	struct interrupted *req = container_of(work, struct interrupted, work);
+
+	WARN_ON_ONCE(!in_hardirq());
+	if (req->page)
+		cdm_free_pages(req->cdm, req->page, req->order);
+	else
+		req->page = cdm_alloc_pages(req->cdm, req->order, req->flags | CDM_ALLOC_ATOMIC);
+}
+
+static struct page *interrupt(struct cdm_device *cdm, struct page *page, unsigned int order,
+			      unsigned int flags)
+{
+	struct interrupted req = { .cdm = cdm, .page = page, .order = order, .flags = flags };
+
+	req.work = IRQ_WORK_INIT_HARD(in_interrupt_work);
+	irq_work_queue(&req.work);
+	irq_work_sync(&req.work);
+	return req.page;
+}
+
 static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		      unsigned int order)
 {
@@ -91,6 +123,8 @@ static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_te
 		cdm_free_contig(file->source, page, 1UL << order);
 	else if (how == CDM_TEST_IRQS_OFF)
 		free_with_irqs_off(file->source, page, order);
+	else if (how == CDM_TEST_INTERRUPT)
+		interrupt(file->source, page, order, 0);
 	else if (is_drivers(how))
 		cdm_free_pages(file->source, page, order);
 	else
@@ -203,6 +237,8 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 		return cdm_alloc_contig(cdm, 1UL << req->order, req->flags);
 	case CDM_TEST_IRQS_OFF:
 		return alloc_with_irqs_off(cdm, req->order, req->flags);
+	case CDM_TEST_INTERRUPT:
+		return interrupt(cdm, NULL, req->order, req->flags);
 	case CDM_TEST_HINT:
 		return alloc_pages_node(req->nid, gfp, req->order);
 	case CDM_TEST_THISNODE:
@@ -495,22 +531,24 @@ static long do_register(struct cdm_test_file *file, struct cdm_test_register *re
 	return 0;
 }
 
-static long do_unregister(struct cdm_test_file *file, unsigned int seconds)
-{
-	int rc;
-
-	if (!file->registered)
-		return -ENODEV;
-	rc = cdm_device_unregister(file->registered, seconds);
-	if (!rc)
-		file->registered = NULL;
-	return rc;
-}
-
 /* The device that the file has to do with, or NULL */
 static struct cdm_device *device_of(struct cdm_test_file *file)
 {
 	return file->registered ?: file->source;
+}
+
+/* Also of one that another file has registered, and is gone or not */
+static long do_unregister(struct cdm_test_file *file, unsigned int seconds)
+{
+	struct cdm_device *cdm = device_of(file);
+	int rc;
+
+	if (!cdm)
+		return -ENXIO;
+	rc = cdm_device_unregister(cdm, seconds);
+	if (!rc)
+		file->registered = NULL;
+	return rc;
 }
 
 static long do_change(struct cdm_test_file *file, unsigned int cmd, unsigned int seconds)
@@ -538,9 +576,11 @@ static long do_retire(struct cdm_test_file *file, u64 addr)
 
 static long do_remove(struct cdm_test_file *file)
 {
-	if (!file->registered)
-		return -ENODEV;
-	cdm_device_remove(file->registered);
+	struct cdm_device *cdm = device_of(file);
+
+	if (!cdm)
+		return -ENXIO;
+	cdm_device_remove(cdm);
 	file->registered = NULL;
 	return 0;
 }
@@ -590,7 +630,7 @@ static bool count_ours(struct mm_struct *mm, unsigned long addr, void *arg)
 	struct cdm_test_locate *req = arg;
 
 	req->ours += mm == current->mm && addr == (req->addr & PAGE_MASK);
-	return true;
+	return !req->first_only;
 }
 
 static long do_locate(struct cdm_test_locate *req)

@@ -18,7 +18,8 @@ enum cdm_test_how {
 	CDM_TEST_LIST,		/* cdm_alloc_pages_list(), likewise */
 	CDM_TEST_CONTIG,	/* cdm_alloc_contig() */
 	CDM_TEST_IRQS_OFF,	/* cdm_alloc_pages() and cdm_free_pages() with interrupts off */
-	CDM_TEST_LAST_HOW = CDM_TEST_IRQS_OFF,
+	CDM_TEST_INTERRUPT,	/* the same in the handler of one */
+	CDM_TEST_LAST_HOW = CDM_TEST_INTERRUPT,
 };
 
 /*
@@ -94,6 +95,8 @@ struct cdm_test_locate {
 	__s32 device_nid;	/* out: of cdm_device_at(phys), or -1 */
 	__s32 mappings;		/* out: cdm_walk_mappings() */
 	__u32 ours;		/* out: of these, at this address of the calling process */
+	__u32 first_only;	/* in: to end at the first mapping */
+	__u32 reserved;
 };
 
 #define CDM_TEST_ALLOC		_IOWR('c', 0, struct cdm_test_alloc)

@@ -96,19 +96,45 @@ piece_of_the_rest()
 }
 test_piece_of_what_is_free() { beyond_a_module || device_blocks=1 with_device "" piece_of_the_rest; }
 
-# Where a driver may be as well: with interrupts off
-irqs_off()
+# Each order is a block of its size, and no more
+orders()
 {
-	expect alloc "$(tell "alloc $nid 0 5000 how=7 flags=1")" "ok 5000 0" || return
-	expect "a block" "$(tell "alloc $nid 9 10 how=7")" "ok 5120 0" || return
+	local order
+
+	for order in $(seq 0 10); do
+		expect "order $order" "$(tell "alloc $nid $order 3")" "ok $((3 << order)) 0" || return
+		expect held "$(cat "$cdm/pages_in_use/driver")" $((3 << order)) || return
+		expect free "$(tell free)" ok || return
+		expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	done
+	# which is no order, and so no allocation that failed
+	expect "order 11" "$(tell "alloc $nid 11 1")" "error ENOMEM" || return
+	expect allocated "$(stat allocated)" $((3 * 2047)) || return
+	expect failed "$(stat failed)" 0 || return
+	# but for what lies on the lists of CPUs
+	[ "$(stat free)" -ge $((pages - out_of_reach)) ] || fail "$(stat free) of $pages are free"
+}
+test_every_order() { with_device "" orders; }
+
+# Where a driver may be as well: with interrupts off, and in an interrupt's handler
+not_in_a_process()
+{
+	expect alloc "$(tell "alloc $nid 0 5000 how=$1 flags=1")" "ok 5000 0" || return
+	expect "a block" "$(tell "alloc $nid 9 10 how=$1")" "ok 5120 0" || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 10120 || return
 	expect free "$(tell free)" ok || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
 	# and when there is none, without waiting for any
 	expect offline "$(write offline "$cdm/state")" ok || return
-	expect "of nothing" "$(tell "alloc $nid 0 1 how=7")" "error ENOMEM"
+	expect "of nothing" "$(tell "alloc $nid 0 1 how=$1")" "error ENOMEM" || return
+	# but for a budget of RAM
+	expect spilled "$(tell "alloc $nid 0 10 how=$1 flags=8")" "ok 0 4" || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect free "$(tell free)" ok || return
+	expect used "$(cat "$cdm/spill_used")" 0
 }
-test_irqs_off() { with_device "evicts=1" irqs_off; }
+test_irqs_off() { with_device "evicts=1 spill_max=$((4 * 4096))" not_in_a_process 7; }
+test_in_an_interrupt() { with_device "evicts=1 spill_max=$((4 * 4096))" not_in_a_process 8; }
 
 scrubbed()
 {
@@ -119,9 +145,11 @@ scrubbed()
 	expect "an array" "$(tell "alloc $nid 0 1000 how=4 flags=1")" "ok 1000 0" || return
 	expect "one piece" "$(tell "alloc $nid 11 1 how=6 flags=1")" "ok 2048 0" || return
 	expect counts "$(tell counts)" "ok evict 0 scrub 3128 copy 0" || return
+	expect "a list" "$(tell "alloc $nid 0 100 how=5 flags=1")" "ok 100 0" || return
+	expect counts "$(tell counts)" "ok evict 0 scrub 3228 copy 0" || return
 	# where nobody may sleep, the CPU does it
 	expect "atomic" "$(tell "alloc $nid 0 10 flags=3")" "ok 10 0" || return
-	expect counts "$(tell counts)" "ok evict 0 scrub 3128 copy 0"
+	expect counts "$(tell counts)" "ok evict 0 scrub 3228 copy 0"
 }
 test_scrub() { beyond_a_module || with_device "scrubs=1" scrubbed; }
 scrub_fails()
@@ -265,6 +293,7 @@ budget()
 	expect "an array" "$(tell "alloc $nid 0 50 how=4 flags=9")" "ok 0 50" || return
 	expect "the rest" "$(tell "alloc $nid 0 50 how=5 flags=8")" "ok 0 18" || return
 	expect "atomic" "$(tell "alloc $nid 0 1 flags=10")" "error ENOMEM" || return
+	expect "interrupts off" "$(tell "alloc $nid 0 1 how=7 flags=8")" "error ENOMEM" || return
 	expect "used" "$(cat "$cdm/spill_used")" $((100 * 4096)) || return
 	expect "spilled" "$(stat spilled)" 100 || return
 	# the device is full: nothing comes back; and who has less than before keeps what it has
@@ -467,7 +496,7 @@ spill_offline()
 }
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
-run_tests array list one_piece piece_of_what_is_free irqs_off scrub scrub_that_fails evict \
+run_tests array list every_order one_piece piece_of_what_is_free irqs_off in_an_interrupt scrub scrub_that_fails evict \
 	evict_one_by_one evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \
 	wrong_device last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \

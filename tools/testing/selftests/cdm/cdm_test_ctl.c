@@ -5,7 +5,7 @@
  * given back when it ends.
  *
  *   alloc NODE ORDER COUNT [KEY=NUMBER]...	ok PAGES_ON_NODE PAGES_ELSEWHERE
- *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off; flags= of
+ *	how=4 an array, 5 a list, 6 in one piece, 7 with interrupts off, 8 in a handler; flags= of
  *	CDM_ALLOC_*: 1 zero, 2 atomic, 4 no eviction, 8 spill
  *   free				ok
  *   misfree NODE			ok: a page that it has, to the device of NODE

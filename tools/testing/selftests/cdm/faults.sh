@@ -7,11 +7,13 @@
 
 [ -d $fail_function ] || skip_all "needs CONFIG_FAIL_FUNCTION and debugfs"
 
-# inject FUNCTION ERRNO: its next call returns -ERRNO, and does nothing
+# inject FUNCTION ERRNO [CALLS [TIMES]]: its next call, or that after CALLS more, returns -ERRNO and
+# does nothing; and so do the next ones, TIMES in all
 inject()
 {
 	add_fault "$1" "$2"
-	echo 1 >$fail_function/times
+	echo "${3-0}" >$fail_function/space
+	echo "${4-1}" >$fail_function/times
 }
 
 # injected: was it called?
@@ -96,6 +98,9 @@ unregister()
 	inject cdm_node_remove_memory 16
 	expect unregister "$(tell "unregister 5")" "error EBUSY" || rc=1
 	injected || rc=1
+	inject cdm_node_remove_memory 12
+	expect unregister "$(tell "unregister 5")" "error ENOMEM" || rc=1
+	injected || rc=1
 	expect state "$(cat "$cdm/state")" online || rc=1
 	expect hold "$(bindable)" "bound 2048" || rc=1
 	expect "unregister afterwards" "$(tell "unregister 5")" ok && return $rc
@@ -110,6 +115,59 @@ retire()
 	expect bad_pages "$(wc -l <"$cdm/bad_pages")" 0 || rc=1
 	expect "retire afterwards" "$(tell "retire $start")" ok || rc=1
 	expect bad_pages "$(wc -l <"$cdm/bad_pages")" 1 && return $rc
+}
+
+# Some of the blocks have gone their way by then, and go back
+half_way()
+{
+	local answer
+
+	inject cdm_block_set 12 3
+	expect offline "$(write offline "$cdm/state")" ENOMEM || return
+	injected || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
+	expect hold "$(bindable)" "bound 2048" || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	inject cdm_block_set 12 3
+	expect online "$(write online_movable "$cdm/state")" ENOMEM || return
+	injected || return
+	expect online_size "$(cat "$cdm/online_size")" 0 || return
+	expect state "$(cat "$cdm/state")" added || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	inject cdm_block_set 12 3
+	answer=$(tell "unregister 5")
+	injected || return
+	expect unregister "$answer" "error ENOMEM" || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
+	expect hold "$(bindable)" "bound 2048" || return
+	expect unregister "$(tell "unregister 5")" ok
+}
+test_half_of_the_blocks() { device_blocks=4 with_device "" half_way; }
+
+# And where a block cannot go back either, it is told, and the device says what is online
+no_way_back()
+{
+	dmesg -C
+	inject cdm_block_set 12 2 2
+	expect offline "$(write offline "$cdm/state")" ENOMEM || return
+	injected || return
+	expect told "$(dmesg | grep -c "could not be taken back")" 1 || return
+	expect online_size "$(cat "$cdm/online_size")" $((3 * block)) || return
+	expect state "$(cat "$cdm/state")" online || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
+	expect offline "$(write offline "$cdm/state")" ok
+}
+test_block_that_does_not_come_back() { device_blocks=4 with_device "" no_way_back; }
+test_half_of_the_blocks_at_registration()
+{
+	local before rc=0
+
+	before=$(footprint)
+	inject cdm_block_set 12 3
+	expect register "$(ask "register $start $((4 * block)) $nid")" "error ENOMEM" || rc=1
+	injected || rc=1
+	expect footprint "$(footprint)" "$before" && return $rc
 }
 
 test_state_changes() { with_device "" states; }
@@ -181,5 +239,6 @@ test_no_untagging()
 }
 
 run_tests no_node_id no_lists no_tag no_job no_thread bad_page_not_recorded memory_not_added \
-	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes unregistration retirement \
+	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes half_of_the_blocks \
+	block_that_does_not_come_back half_of_the_blocks_at_registration unregistration retirement \
 	open_of_the_file migration bringing_back remove_tries_again no_untagging

@@ -8,8 +8,10 @@
  * hold NODE MIB pin: and keep a reference to the page with the highest address, through a
  * pipe, so that it cannot be moved until the line comes. hold NODE MIB where: and say its
  * address, in a line "pinned ADDRESS". hold NODE MIB small: likewise, of memory in small pages, of
- * which nothing is looked at after the line: the answer is "gone".
+ * which nothing is looked at after the line: the answer is "gone". hold NODE MIB busy: it is
+ * looked at, and written anew, all the time until the line comes.
  */
+#include <poll.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -53,17 +55,24 @@ static uint64_t pin_highest(char *start, size_t size, int ends[2])
 	return vmsplice(ends[1], &page, 1, 0) == page_size ? address : 0;
 }
 
+static bool is_asked(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+
+	return poll(&in, 1, 0);
+}
+
 int main(int argc, char **argv)
 {
 	int ends[2] = { -1, -1 };
 	uint64_t pinned = 0;
 	unsigned long mask;
-	size_t size, wrong;
+	size_t size, wrong = 0;
 	char *p, *fresh;
-	bool small;
+	bool small, busy;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: hold NODE MIB [pin|where|small]\n");
+		fprintf(stderr, "usage: hold NODE MIB [pin|where|small|busy]\n");
 		return 2;
 	}
 	mask = NODE(atoi(argv[1]));
@@ -78,9 +87,10 @@ int main(int argc, char **argv)
 	if (small)
 		madvise(p, size, MADV_NOHUGEPAGE);
 	fill((unsigned long *)p, size / sizeof(long));
-	if (argc > 3)
+	busy = argc > 3 && !strcmp(argv[3], "busy");
+	if (argc > 3 && !busy)
 		pinned = pin_highest(p, size, ends);
-	if (argc > 3 && !pinned) {
+	if (argc > 3 && !busy && !pinned) {
 		perror("hold: pin");
 		return 1;
 	}
@@ -88,6 +98,10 @@ int main(int argc, char **argv)
 	if (small || (argc > 3 && !strcmp(argv[3], "where")))
 		printf("pinned %#llx\n", (unsigned long long)pinned);
 	fflush(stdout);
+	while (busy && !is_asked()) {
+		wrong += mismatches((unsigned long *)p, size / sizeof(long));
+		fill((unsigned long *)p, size / sizeof(long));
+	}
 	getchar();
 	close(ends[0]);
 	close(ends[1]);
@@ -96,7 +110,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 
-	wrong = mismatches((unsigned long *)p, size / sizeof(long));
+	wrong += mismatches((unsigned long *)p, size / sizeof(long));
 	memset(fresh, 1, size);
 	printf("kept %ld wrong %zu fresh %ld\n", pages_on(p, size, mask), wrong,
 	       pages_on(fresh, size, mask));

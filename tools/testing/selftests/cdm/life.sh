@@ -225,6 +225,65 @@ cancelled()
 	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
 	expect "nothing to cancel" "$(write cancel "$cdm/state")" ENOENT
 }
+unregistration_cancelled()
+{
+	echo "unregister 60" >&"$tool_in"
+	wait_for "$cdm/state" draining || return
+	expect cancel "$(write cancel "$cdm/state")" ok || return
+	expect unregister "$(listen)" "error ECANCELED" || return
+	expect state "$(cat "$cdm/state")" online
+}
+cancel_an_unregistration() { pinned unregistration_cancelled; }
+test_cancel_an_unregistration() { with_device "" cancel_an_unregistration; }
+
+# A driver's remove() cannot fail, and so nobody cancels it
+not_cancelled()
+{
+	echo remove >&"$tool_in"
+	wait_for "$cdm/state" draining || return
+	expect cancel "$(write cancel "$cdm/state")" ENOENT || return
+	sleep 1
+	expect state "$(cat "$cdm/state")" draining
+}
+removal_is_not_cancelled() { pinned not_cancelled && expect remove "$(listen)" ok; }
+test_removal_is_not_cancelled() { with_device "" removal_is_not_cancelled; }
+
+# Nor does it wait for another device, which is drained in vain, and for ever
+other_in_the_way()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") second hold other begun rc=0
+	local answer=/tmp/cdm_answers
+
+	start_tool "$here/cdm_test_ctl"
+	other=$(tell "register $((start + 4 * block)) $((4 * block)) -1")
+	[[ $other =~ ^ok\ [0-9]+$ ]] || fail "no second device: $other" || rc=1
+	other=${other#ok }
+	second=("$tool_in" "$tool_out" "$tool_pid")
+	start_tool "$here/hold" "$other" 64 pin
+	expect hold "$(listen)" "bound 16384" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	echo 0 >/sys/module/cdm/parameters/drain_seconds
+	write offline "$(cdm_of "$other")/state" >$answer &
+	wait_for "$(cdm_of "$other")/state" draining || rc=1
+	use_tool "${device[@]}"
+	begun=$SECONDS
+	# if not in time, because the other one's blocks had to come back first, then the next time
+	[[ $(tell "unregister 2") =~ ^(ok|error\ ETIMEDOUT)$ ]] || fail "not unregistered" || rc=1
+	[ $((SECONDS - begun)) -le 20 ] || fail "took $((SECONDS - begun)) s, not 2" || rc=1
+	wait $!
+	[ ! -e "$cdm" ] || expect unregister "$(tell "unregister 20")" ok || rc=1
+	echo 60 >/sys/module/cdm/parameters/drain_seconds
+	expect "the other's errno" "$(cat $answer)" ETIMEDOUT || rc=1
+	use_tool "${hold[@]}"
+	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
+	stop_tool || rc=1
+	use_tool "${second[@]}"
+	stop_tool || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_removal_is_not_kept_by_another_device() { with_device "" other_in_the_way; }
+
 cancel_a_drain() { pinned cancelled; }
 test_cancel_a_drain() { with_device "" cancel_a_drain; }
 
@@ -232,7 +291,7 @@ test_cancel_a_drain() { with_device "" cancel_a_drain; }
 # process more in between, which takes longer than a few blocks.
 cancel_onlining()
 {
-	local answer=/tmp/cdm_cancelled state i met=0
+	local answer=/tmp/cdm_cancelled state progress seen= i met=0
 
 	for i in $(seq 40); do
 		[ $met -lt 3 ] || break
@@ -242,6 +301,8 @@ cancel_onlining()
 		state=
 		write online_movable "$cdm/state" >$answer &
 		until [ "$state" = onlining ] || [ -s $answer ]; do read -r state <"$cdm/state"; done
+		read -r progress <"$cdm/progress"
+		[[ ! $progress =~ ^[0-8]\ 8$ ]] || seen=$progress
 		{ echo cancel >"$cdm/state"; } 2>/dev/null
 		wait $!
 		case $(cat $answer) in
@@ -254,6 +315,7 @@ cancel_onlining()
 		*) fail "answer $(cat $answer)" || return ;;
 		esac
 	done
+	[ -n "$seen" ] || fail "no progress was seen" || return
 	[ $met -gt 0 ] || fail "not one of $i was cancelled"
 }
 test_cancel_onlining() { device_blocks=8 with_device "" cancel_onlining; }
@@ -290,7 +352,8 @@ gone_for_all_calls()
 	use_tool "${device[@]}"
 	expect unregister "$(tell "unregister 5")" ok || rc=1
 	use_tool "${other[@]}"
-	for ask in "online|ENODEV" "offline|ENODEV" "retire $start|ENODEV" "cancel|ENOENT" \
+	expect remove "$(tell remove)" ok || rc=1
+	for ask in "unregister 1|ENODEV" "online|ENODEV" "offline|ENODEV" "retire $start|ENODEV" "cancel|ENOENT" \
 		"retire 0|EINVAL" "alloc $nid 0 1|ENOMEM" "alloc $nid 0 1 flags=8|ENOMEM"; do
 		expect "${ask%|*}" "$(tell "${ask%|*}")" "error ${ask#*|}" || rc=1
 	done
@@ -376,7 +439,12 @@ test_state_follows_other_tools() { with_device online_policy=1 state_follows; }
 # Power would be cut, and the memory's content with it
 no_suspend()
 {
-	expect freeze "$(write freeze /sys/power/state)" EBUSY
+	dmesg -C
+	expect freeze "$(write freeze /sys/power/state)" EBUSY || return
+	expect reason "$(dmesg | grep -c "no suspend while device memory is online on nodes $nid$")" 1 || return
+	# and later nothing of it is in the way
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect online "$(write online_movable "$cdm/state")" ok
 }
 test_no_suspend() { with_device "" no_suspend; }
 suspend_when_offline()
@@ -438,6 +506,24 @@ mapped_and_lost()
 }
 test_driver_maps_what_is_lost() { with_device "gives_back=1" mapped_and_lost; }
 
+# What a program has by the device's file
+file_and_lost()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose rc=0
+
+	start_tool "$here/lose" $nid 64 "/dev/${cdm##*/}"
+	expect before "$(listen)" "bound 0 16384 cache 0" || rc=1
+	lose=("$tool_in" "$tool_out" "$tool_pid")
+	use_tool "${device[@]}"
+	expect lost "$(tell lost)" ok || rc=1
+	use_tool "${lose[@]}"
+	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+	return $rc
+}
+test_file_of_a_device_that_is_lost() { with_device "" file_and_lost; }
+
 # Who drains it, and who waits to, gives up for the one who knows that it has gone
 lost_for_all()
 {
@@ -464,6 +550,8 @@ lost_for_all()
 	expect "the writers' errnos" "$(cat $answers.1 $answers.2 $answers.3)" \
 		"ECANCELED"$'\n'"ENODEV"$'\n'"ENODEV" || rc=1
 	expect "offline a block" "$(write offline "$(blocks_of $nid | head -n 1)/state")" ok || rc=1
+	expect "and online" "$(write online_movable "$(blocks_of $nid | head -n 1)/state")" EPERM ||
+		rc=1
 	expect online "$(write online_movable "$cdm/state")" ENODEV || rc=1
 	return $rc
 }
@@ -516,8 +604,8 @@ test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }
 run_tests two_ranges ranges_that_overlap second_range_overlaps_ram second_range_is_unaligned \
 	partitions driver_says_the_distance driver_asks_for_fallback firmware_distance_comes_back access_attributes \
 	uevents deadline_of_the_caller deadline_of_other_tools removal_is_not_kept_by_a_tool removal_is_not_kept_by_a_drain \
-	cancel_a_drain cancel_onlining driver_cancels_a_drain gone_for_all_calls file_of_the_device_before \
+	removal_is_not_kept_by_another_device removal_is_not_cancelled cancel_an_unregistration cancel_a_drain cancel_onlining driver_cancels_a_drain gone_for_all_calls file_of_the_device_before \
 	signal_to_the_writer_changes_nothing driver_gives_its_pages_back \
 	state_follows_other_tools no_suspend suspend_when_offline not_in_the_firmware_map \
-	surprise_removal driver_maps_what_is_lost lost_ends_every_drain \
+	surprise_removal driver_maps_what_is_lost file_of_a_device_that_is_lost lost_ends_every_drain \
 	what_is_in_swap_is_not_lost what_did_not_get_to_swap_is_lost

@@ -146,6 +146,7 @@ errno_name()
 	*'Connection timed out'*) echo ETIMEDOUT ;;
 	*'Operation not supported'*) echo EOPNOTSUPP ;;
 	*'hardware error'*) echo EHWPOISON ;;
+	*'No such process'*) echo ESRCH ;;
 	*) echo "$1" ;;
 	esac
 }

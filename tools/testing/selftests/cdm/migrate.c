@@ -214,6 +214,28 @@ TEST_F(migrate, holes)
 	}
 }
 
+/* Nothing is done for a device that takes no pages; a page that is free, or no memory, is told */
+TEST_F(migrate, offline)
+{
+	char state[PATH_MAX];
+	int64_t moved;
+
+	if (variant->kind != ANONYMOUS)
+		SKIP(return, "is about the device");
+	ASSERT_EQ(device_file(self->first, "state", state, sizeof(state)), 0);
+	ASSERT_EQ(write_file(state, "offline"), 0);
+	EXPECT_EQ(move(self, variant->by_pfn, self->first, &moved), -ENODEV);
+	EXPECT_EQ(pages_on(self->p, SIZE, ~self->devices), self->nr);
+	ASSERT_EQ(write_file(state, "online_movable"), 0);
+	if (variant->by_pfn) {
+		/* the kernel's own: of a hole's pfn, which is 0 */
+		ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
+		ASSERT_EQ(move(self, true, self->first, &moved), 0);
+		EXPECT_EQ(moved, 0);
+		EXPECT_EQ(with_status(self, -ENOENT) + with_status(self, -EBUSY), self->nr);
+	}
+}
+
 /* Who is killed leaves what it has not come to where it is, and is told so page by page */
 TEST_F(migrate, killed_in_between)
 {
@@ -402,6 +424,9 @@ TEST_F(migrate, who_has_it)
 	usleep(200000);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
 	EXPECT_EQ(req.mappings, 2);
+	req.first_only = 1;
+	ASSERT_EQ(ioctl(self->fd, CDM_TEST_LOCATE, &req), 0);
+	EXPECT_EQ(req.mappings, 1);
 	close(ends[1]);
 	waitpid(child, NULL, 0);
 

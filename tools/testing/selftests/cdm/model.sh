@@ -145,26 +145,131 @@ wrong_words()
 }
 test_wrong_words() { with_card wrong_words; }
 
-# Everything at once
+# What is in the buffers goes to RAM with them, and comes back
+checksums()
+{
+	local i
+
+	for i; do
+		dd if="$card/content" bs=4K skip=$((i * 512)) count=512 status=none | md5sum
+	done | sort
+}
+content_of_buffers()
+{
+	local before after i
+
+	echo $((64 << 20)) >"$cdm/spill_max"
+	expect buffers "$(write 100 "$card/buffers")" ok || return
+	before=$(checksums 0 | head -n 1)
+	expect "cleared" "$before" "$(head -c 2M /dev/zero | md5sum)" || return
+	for i in 0 1 2; do
+		head -c 2M /dev/urandom |
+			dd of="$card/content" bs=4K seek=$((i * 512)) iflag=fullblock conv=notrunc status=none ||
+			return
+	done
+	before=$(checksums 0 1 2)
+	expect buffers "$(write 135 "$card/buffers")" ok || return
+	[ "$(buffers_in_ram)" -ge 8 ] || fail "$(buffers_in_ram) buffers in RAM" || return
+	# the oldest ones were evicted, one after the other; the last of them is the first now
+	i=$(buffers_in_ram)
+	after=$(checksums $((i - 3)) $((i - 2)) $((i - 1)))
+	expect "in RAM" "$after" "$before" || return
+	expect buffers "$(write 60 "$card/buffers")" ok
+}
+test_content_of_buffers() { with_card content_of_buffers; }
+
+# What the card uses itself stays where it is, and is there again when it is asked for
+channels()
+{
+	local each=$((1024 + 32 + 16 + 4))
+
+	expect channels "$(write 3 "$card/channels")" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" $((3 * each)) || return
+	expect channels "$(write 1 "$card/channels")" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" $each || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect channels "$(cat "$card/channels")" 0 || return
+	expect "while offline" "$(write 1 "$card/channels")" ENOMEM || return
+	expect "none is left" "$(cat "$card/channels") $(cat "$cdm/pages_in_use/driver")" "0 0" || return
+	expect online "$(write online_movable "$cdm/state")" ok || return
+	expect "too many" "$(write 1000 "$card/channels")" ENOMEM || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" $(($(cat "$card/channels") * each)) || return
+	expect channels "$(write 2 "$card/channels")" ok
+}
+test_channels() { with_card channels; }
+
+# The memory of a process comes near, and a page of it that is about to fail goes away in time
+fetched()
+{
+	local here_it_is address rc=0
+
+	start_tool "$here/hold" 0 2 small
+	expect hold "$(listen)" "bound 512" || rc=1
+	listen >/dev/null
+	here_it_is=$(awk '/ N0=512 / { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	# the last page is pinned
+	expect fetch "$(write "$tool_pid 0x$here_it_is 256" "$card/fetch")" ok || rc=1
+	expect fetched "$(cat "$card/fetch")" "256 pages, node $nid, 1 mappings" || rc=1
+	expect "no process" "$(write "4194303 0x$here_it_is 1" "$card/fetch")" ESRCH || rc=1
+	expect "no address" "$(write "$tool_pid" "$card/fetch")" EINVAL || rc=1
+	address=$(dd if="/proc/$tool_pid/pagemap" bs=8 skip=$((0x$here_it_is / 4096)) count=1 status=none |
+		od -An -tu8)
+	address=$(((address & ((1 << 55) - 1)) * 4096))
+	expect failing "$(write $address "$card/failing")" ok || rc=1
+	expect retired "$(stat retired)" 1 || rc=1
+	expect "pages there" "$(awk -v a="$here_it_is" '$1 == a' "/proc/$tool_pid/numa_maps" |
+		grep -o "N$nid=[0-9]*")" "N$nid=255" || rc=1
+	expect "the task" "$(tell go)" gone || rc=1
+	stop_tool || fail "the task died" || rc=1
+	return $rc
+}
+test_fetch() { with_card fetched; }
+
+# What a card remembers of itself is told when it is registered, and its budget, too
+remembered()
+{
+	local resource
+
+	resource=$(awk 'NR == 3 { print $1 }' "$card/resource")
+	expect bad_pages "$(cat "$cdm/bad_pages")" "$(printf '0x%016x\n0x%016x' $((resource + 4096)) $((
+		resource + 0x100000)))" || return
+	expect retired "$(stat retired)" 2 || return
+	expect spill_max "$(cat "$cdm/spill_max")" 1048576
+}
+test_what_a_card_remembers()
+{
+	with_parameter $module/bad_offsets 4096,0x100000,0x7000000000 0x7000000000 \
+		with_parameter $module/spill_max 1048576 0 with_card remembered
+}
+
+# Everything at once, while a process uses what it has there
 whole_life()
 {
-	local bad hold file rc=0
+	local bad hold file scrubbed copied rc=0
 
 	echo $((64 << 20)) >"$cdm/spill_max"
 	expect buffers "$(write 100 "$card/buffers")" ok || return
 	exec {file}<>"/dev/$(basename "$cdm")" || return
 	head -c 4M /dev/zero >&"$file" || rc=1
-	start_tool "$here/hold" $nid 16
+	start_tool "$here/hold" $nid 16 busy
 	expect hold "$(listen)" "bound 4096" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
-	# evict and spill, scrub with each buffer
+	# evict and spill, scrub with each buffer on the device
+	scrubbed=$(cat $module/scrubbed_pages)
 	expect buffers "$(write 135 "$card/buffers")" ok || rc=1
 	[ "$(buffers_in_ram)" -ge 8 ] || fail "nothing was evicted" || rc=1
 	[ "$(stat spilled)" -ge 4096 ] || fail "nothing was spilled" || rc=1
+	scrubbed=$(($(cat $module/scrubbed_pages) - scrubbed))
+	[ $scrubbed -ge $((20 * 512)) ] || fail "$scrubbed pages scrubbed" || rc=1
 	expect buffers "$(write 60 "$card/buffers")" ok || rc=1
 	# users' pages, moved by the driver
 	expect migrate "$(echo "migrate $nid 64" | "$here/cdm_test_ctl")" "ok 64 64 wrong 0" || rc=1
 	head -c 4M /dev/zero >&"$file" || fail "the file takes no more" || rc=1
+	copied=$(cat $edu/copied_pages)
+	echo 1 >$edu/max_pages
+	expect "by the engine" "$(echo "migrate $nid 2" | "$here/cdm_test_ctl")" "ok 2 2 wrong 0" || rc=1
+	echo 0 >$edu/max_pages
+	[ $(($(cat $edu/copied_pages) - copied)) -ge 4 ] || fail "the engine copied nothing" || rc=1
 	# a page in the middle goes bad, whoever has it
 	bad=$(($(awk 'NR == 3 { print $1 }' "$card/resource") + (100 << 20)))
 	expect retire "$(write $bad "$card/retire")" ok || rc=1
@@ -262,5 +367,5 @@ wrong_partitions()
 }
 test_wrong_partitions() { with_parameter $module/partitions 9 1 wrong_partitions; }
 
-run_tests three_doors oversubscription engine engine_hangs wrong_words whole_life pulled_out partitions \
+run_tests three_doors oversubscription content_of_buffers channels fetch what_a_card_remembers engine engine_hangs wrong_words whole_life pulled_out partitions \
 	pulled_out_of_a_drain wrong_partitions
