@@ -159,7 +159,7 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 	unsigned int attempt = 0;
 	bool is_last = false;
 
-	/* Where nothing could be made free somebody else may have freed what is needed: once more */
+	/* Where nothing could be made free somebody else may have freed enough: once more */
 	while (!page && !is_last) {
 		is_last = !cdm_make_room(cdm, 1UL << order, flags, attempt++);
 		page = alloc_for_pinner(cdm, order, flags);

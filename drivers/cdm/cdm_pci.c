@@ -13,8 +13,8 @@
  *   use		written: use that buffer, counted from the oldest
  *   content	what is in them, one after the other
  *   channels		what programs give work by, with memory for the card itself; likewise
- *   fetch		written: PID ADDRESS PAGES, that process's memory moves to the card; then: how
- *			many did, where the first one is, and how many have it mapped
+ *   fetch		written: PID ADDRESS PAGES, that process's memory moves to the card; then:
+ *			how many did, where the first one is, and how many have it mapped
  *   retire		written: what the memory controller would report, a bad page's address
  *   failing		and one whose errors can be corrected still
  */
@@ -99,7 +99,9 @@ struct channel {
  * @nr_buffers: how many, with those that somebody has taken out for a moment
  * @channels: work is given by them
  * @nr_channels: how many
- * @fetched: pages of the last fetch; @fetched_nid and @mappings: of the first one
+ * @fetched: pages of the last fetch
+ * @fetched_nid: where the first of them is
+ * @mappings: how many have it mapped
  * @lock: protects all of these. ops->evict takes it, so nothing is allocated under it.
  * @resize_lock: one writer of "buffers" at a time; outside of @lock
  */

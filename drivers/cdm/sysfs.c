@@ -161,7 +161,9 @@ static DEVICE_ATTR_RW(state);
 
 static ssize_t fallback_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", fallback_names[READ_ONCE(to_cdm_device(dev)->config.fallback)]);
+	enum cdm_fallback fallback = READ_ONCE(to_cdm_device(dev)->config.fallback);
+
+	return sysfs_emit(buf, "%s\n", fallback_names[fallback]);
 }
 
 /* Only while the device is offline: allocations in flight see one policy, not two */

@@ -28,16 +28,26 @@ _cdmctl()
 		esac
 	done
 	case $command in
-	"") words="--json --help $commands" ;;
+	"") words="--json --help --version $commands" ;;
 	list) words="-u $(_cdmctl_devices)" ;;
 	online | offline) words=$(_cdmctl_devices) ;;
 	set)
-		words="$(_cdmctl_devices) fallback= capabilities= spill_max="
-		[ "$previous" = "=" ] || compopt -o nospace
+		case ${COMP_WORDS[COMP_CWORD - 2]-}$previous in
+		fallback=) words="none system" ;;
+		capabilities=) words="none user_bind reclaim compaction thp_collapse" ;;
+		*=) words="" ;;
+		*)
+			words="$(_cdmctl_devices) fallback= capabilities= spill_max="
+			compopt -o nospace
+			;;
+		esac
 		;;
 	top) words="-d -n" ;;
 	run)
-		if [ "$previous" = --node ]; then
+		if [[ " ${COMP_WORDS[*]:0:COMP_CWORD} " == *" -- "* ]]; then
+			mapfile -t COMPREPLY < <(compgen -c -- "$word")
+			return
+		elif [ "$previous" = --node ]; then
 			words=$(_cdmctl_nodes)
 		else
 			words="--node --"

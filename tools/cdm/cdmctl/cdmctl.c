@@ -9,6 +9,9 @@
 
 #include "cdmctl.h"
 
+/* That of debian/changelog: scripts/lint compares them */
+#define CDMCTL_VERSION "0.6.0"
+
 bool as_json;
 
 struct command {
@@ -50,6 +53,29 @@ void print_json(struct json_object *object)
 	json_object_put(object);
 }
 
+/* --json stands anywhere before "--", behind which the words are a program's */
+static int take_json(int argc, char **argv)
+{
+	int i, left = 0;
+	bool mine = true;
+
+	for (i = 0; i < argc; i++) {
+		if (mine && !strcmp(argv[i], "--json")) {
+			as_json = true;
+			continue;
+		}
+		mine &= !!strcmp(argv[i], "--");
+		argv[left++] = argv[i];
+	}
+	argv[left] = NULL;
+	return left;
+}
+
+static bool asks_for_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 static void usage(FILE *file)
 {
 	const struct command *command;
@@ -64,24 +90,30 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
-	argc--;
 	argv++;
-	if (argc && !strcmp(*argv, "--json")) {
-		as_json = true;
-		argc--;
-		argv++;
-	}
+	argc = take_json(argc - 1, argv);
 	if (!argc) {
 		usage(stderr);
 		return USAGE;
 	}
-	if (!strcmp(*argv, "--help") || !strcmp(*argv, "-h") || !strcmp(*argv, "help")) {
+	if (asks_for_help(*argv) || !strcmp(*argv, "help")) {
 		usage(stdout);
 		return 0;
 	}
-	for (command = commands; command->name; command++)
-		if (!strcmp(command->name, *argv))
-			return command->run(argc, argv);
+	if (!strcmp(*argv, "--version")) {
+		puts("cdmctl " CDMCTL_VERSION);
+		return 0;
+	}
+	for (command = commands; command->name; command++) {
+		if (strcmp(command->name, *argv))
+			continue;
+		if (argc == 2 && asks_for_help(argv[1])) {
+			printf("usage: cdmctl %s %s\n%s\n", command->name, command->args,
+			       command->help);
+			return 0;
+		}
+		return command->run(argc, argv);
+	}
 	fail("unknown command '%s': cdmctl --help lists them", *argv);
 	return USAGE;
 }

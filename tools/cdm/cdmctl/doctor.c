@@ -78,7 +78,9 @@ static void check_plain_nodes(void)
 		if (nodes_have(has_memory, node) && !nodes_have(has_cpu, node) &&
 		    !is_device_node(node))
 			advise("plain_node",
-			       "if it is a dax device's (daxctl list): daxctl offline-memory daxX.Y, echo daxX.Y > /sys/bus/dax/drivers/kmem/unbind, and the same name > .../drivers/cdm/bind; a GPU's is for its driver to register",
+			       kernel_has_cdm() ?
+			       "if it is a dax device's (daxctl list): daxctl offline-memory daxX.Y, echo daxX.Y > /sys/bus/dax/drivers/kmem/unbind, and the same name > .../drivers/cdm/bind; a GPU's is for its driver to register" :
+			       "for its driver to register; a dax device's (daxctl list) needs a kernel with CONFIG_CDM, and stays unused meanwhile: daxctl offline-memory daxX.Y",
 			       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
 			       node, node_value(node, "meminfo", "FilePages:"));
 }
@@ -187,7 +189,12 @@ static void check_node_ids(void)
 	read_text("/proc/cmdline", line, sizeof(line));
 	for (node = 0; node < 1024; node++)
 		spare += nodes_have(possible, node) && !nodes_have(online, node);
-	if (!devices.nr && !spare)
+	if (devices.nr || spare)
+		return;
+	if (!kernel_has_cdm())
+		advise("node_ids", "a kernel with CONFIG_CDM, booted with cdm_nodes=N: this one takes only devices that firmware describes",
+		       "no node id is left for a device that firmware does not describe");
+	else
 		advise("node_ids",
 		       strstr(line, "cdm_nodes=") ? "boot with a larger cdm_nodes=" :
 						    "boot with cdm_nodes=N for N such devices",

@@ -84,9 +84,15 @@ int cmd_list(int argc, char **argv)
 	int c;
 
 	while ((c = getopt(argc, argv, "u")) != -1) {
-		if (c != 'u')
+		if (c != 'u') {
+			fail("usage: cdmctl list [-u] [DEVICE]");
 			return USAGE;
+		}
 		users = true;
+	}
+	if (users && !kernel_has_cdm()) {
+		fail("list -u: only a kernel with CONFIG_CDM says who has pages of a device");
+		return FAILED;
 	}
 	if (!read_devices(&devices))
 		return FAILED;

@@ -165,6 +165,11 @@ test_wrong_calls()
 {
 	says 2 "unknown command 'frob'" frob || return
 	says 2 "usage: cdmctl online DEVICE" online || return
+	says 0 "usage: cdmctl set DEVICE KEY=VALUE..." set --help || return
+	says 0 '"devices":[' list --json || return
+	says 2 "usage: cdmctl list" list -x || return
+	says 0 "cdmctl 0." --version || return
+	! is_module || says 1 "list -u: only a kernel with CONFIG_CDM" list -u || return
 	says 1 "no device 'cdm99'" offline cdm99 || return
 	says 2 "usage: cdmctl set" set cdm0 || return
 	says 2 "usage: cdmctl top" top -d 0 || return

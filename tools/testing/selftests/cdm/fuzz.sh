@@ -74,7 +74,7 @@ all_back()
 # Who has no rights cannot keep the device from going, nor flood the log, nor fill the kernel
 test_users()
 {
-	local cdm rc=0 slab
+	local cdm lines rc=0 slab
 
 	cdm=$(cdm_of $nid)
 	chmod 666 "/dev/${cdm##*/}"
@@ -88,6 +88,9 @@ test_users()
 	done
 	finish || rc=1
 	[ "$(dmesg | grep -c cdm)" -le 20 ] || fail "$(dmesg | grep cdm | tail -n 5)" || rc=1
+	# nor what others say of them, but for the lists, which we had composed anew
+	lines=$(dmesg | grep -vc 'Fallback order\|zonelists\|Policy zone')
+	[ "$lines" -le $((20 + 4 * seconds)) ] || fail "$lines lines in the log" || rc=1
 	all_back || rc=1
 	nothing_leaked "$slab" 2048 && return $rc
 }

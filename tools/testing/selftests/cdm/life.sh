@@ -291,7 +291,7 @@ test_cancel_a_drain() { with_device "" cancel_a_drain; }
 # process more in between, which takes longer than a few blocks.
 cancel_onlining()
 {
-	local answer=/tmp/cdm_cancelled state progress seen= i met=0
+	local answer=/tmp/cdm_cancelled state progress seen="" i met=0
 
 	for i in $(seq 40); do
 		[ $met -lt 3 ] || break

@@ -17,13 +17,16 @@ pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 end=$((SECONDS + ${CDM_RACE_SECONDS:-60}))
 
+# did WHAT: it came to that
+did() { echo >>"/tmp/cdm_race_did_$1"; }
+
 whole_device()
 {
 	local state
 
 	state=$(cdm_of "$nid")/state
-	echo offline >"$state"
-	echo online_movable >"$state"
+	echo offline >"$state" && did offline
+	echo online_movable >"$state" && did online
 } 2>/dev/null
 
 single_blocks()
@@ -31,15 +34,15 @@ single_blocks()
 	local block
 
 	for block in $(blocks_of "$nid" | shuf -n 2); do
-		echo offline >"$block/state"
+		echo offline >"$block/state" && did offline_a_block
 		echo online_movable >"$block/state"
 	done
 } 2>/dev/null
 
 driver()
 {
-	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind
-	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind
+	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind && did unbind
+	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind && did bind
 	sleep 1
 	echo 1 >"/sys/bus/pci/devices/$pci/remove"
 	echo 1 >/sys/bus/pci/rescan
@@ -53,43 +56,45 @@ pulled()
 
 	sleep 5
 	{ "$CDM_PLUG" yank && "$CDM_PLUG" add; } || rc=$?
+	[ $rc != 0 ] || did pull
 	[ $rc = 0 ] || { echo "vm-plug: status $rc" && dmesg | tail -n 40; } >>/tmp/cdm_race_lost
 }
 
+# For a second, and then it lets the others get to their ends
 cancel()
 {
 	local _
 
-	for _ in $(seq 20); do
-		echo cancel >"$(cdm_of "$nid")/state"
+	for _ in $(seq 10); do
+		echo cancel >"$(cdm_of "$nid")/state" && did cancel
 		sleep 0.1
 	done
+	sleep 3
 } 2>/dev/null
 
 # The driver that reports it has a page of the device, or it would not know the device
 bad_pages()
 {
 	printf 'alloc %d 0 1\nretire %d\nfree\n' "$nid" $((start + RANDOM % 65536 * 4096)) |
-		"$here/cdm_test_ctl" >/dev/null
+		"$here/cdm_test_ctl" | grep -A1 '^ok 1 ' | grep -qx ok && did retire
 	sleep 1
 }
 
-# To the device and back, over and over
+# To the device and back, as a driver moves pages, and by move_pages(2) of whoever has them
 migration()
 {
-	local pid
+	local said
 
-	HOG_ADVISED=1 "$here/hog" 16 &
-	pid=$!
-	while kill -0 $pid; do
-		migratepages $pid 0,1 "$nid"
-		migratepages $pid "$nid" 0,1
-	done
-} >/dev/null 2>&1
+	said=$(echo "migrate $nid 2000" | "$here/cdm_test_ctl")
+	[[ ! $said =~ ^ok\ [1-9] ]] || did migrate
+	[[ $said =~ wrong\ 0$ || $said == error* ]] || [ "$comes_and_goes" != driver ] ||
+		echo "migration: $said" >>/tmp/cdm_race_lost
+}
 
 allocations()
 {
-	printf 'alloc %d 0 500\nalloc %d 4 20\nfree\n' "$nid" "$nid" | "$here/cdm_test_ctl" >/dev/null
+	printf 'alloc %d 0 500\nalloc %d 4 20\nfree\n' "$nid" "$nid" | "$here/cdm_test_ctl" |
+		grep -q '^ok 500 0' && did allocate
 }
 
 # held [pin]. 1: the node is not there to bind to; 135: SIGBUS, of a page that has gone bad or
@@ -103,6 +108,7 @@ held()
 		{ [ "$comes_and_goes" = driver ] && grep -q 'wrong [1-9]' "$said"; }; then
 		echo "status $rc: $(cat "$said")" >>/tmp/cdm_race_lost
 	fi
+	! grep -q '^kept [1-9]' "$said" || did "hold$*"
 }
 policies() { held; }
 pins() { held pin; }
@@ -113,7 +119,7 @@ files()
 	local file
 
 	file=/dev/$(basename "$(cdm_of "$nid")")
-	[ ! -c "$file" ] || head -c 4M /dev/zero >"$file"
+	[ ! -c "$file" ] || { head -c 4M /dev/zero >"$file" && did write; }
 	sleep 0.1
 } 2>/dev/null
 
@@ -127,16 +133,22 @@ readers()
 
 test_everybody_at_once()
 {
-	local job comes_and_goes=driver
+	local job comes_and_goes=driver ways="unbind bind" what rc=0
 
-	[ ! -e /sys/bus/pci/slots/1 ] || comes_and_goes=pulled
-	rm -f /tmp/cdm_race_lost
+	[ ! -e /sys/bus/pci/slots/1 ] || comes_and_goes=pulled ways=pull
+	rm -f /tmp/cdm_race_lost /tmp/cdm_race_did_*
 	for job in whole_device single_blocks $comes_and_goes cancel allocations policies pins \
 		files readers migration bad_pages; do
 		again $end "$job" &
 	done
 	wait
-	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 60 /tmp/cdm_race_lost)"
+	# nobody was kept from it all the time
+	for what in offline online offline_a_block $ways cancel retire migrate allocate hold holdpin write; do
+		[ -e "/tmp/cdm_race_did_$what" ] || fail "not once: $what" || { rc=1 && continue; }
+		echo "# $what $(wc -l <"/tmp/cdm_race_did_$what")"
+	done
+	[ ! -e /tmp/cdm_race_lost ] || fail "$(head -n 60 /tmp/cdm_race_lost)" || rc=1
+	return $rc
 }
 
 test_as_good_as_new()
