@@ -43,10 +43,10 @@ driver()
 {
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind && did unbind
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind && did bind
-	sleep 1
+	sleep 4
 	echo 1 >"/sys/bus/pci/devices/$pci/remove"
 	echo 1 >/sys/bus/pci/rescan
-	sleep 1
+	sleep 4
 } 2>/dev/null
 
 # Its address and its node are the same when it is back
@@ -60,16 +60,19 @@ pulled()
 	[ $rc = 0 ] || { echo "vm-plug: status $rc" && dmesg | tail -n 40; } >>/tmp/cdm_race_lost
 }
 
-# For a second, and then it lets the others get to their ends
+# When something is at work; then it lets the next one get to its end
 cancel()
 {
-	local _
+	local file state="" _
 
-	for _ in $(seq 10); do
-		echo cancel >"$(cdm_of "$nid")/state" && did cancel
-		sleep 0.1
+	file=$(cdm_of "$nid")/state
+	for _ in $(seq 60); do
+		read -r state <"$file"
+		[[ $state != draining && $state != onlining ]] || break
+		sleep 0.05
 	done
-	sleep 3
+	echo cancel >"$file" && did cancel
+	sleep 2
 } 2>/dev/null
 
 # The driver that reports it has a page of the device, or it would not know the device
@@ -80,14 +83,14 @@ bad_pages()
 	sleep 1
 }
 
-# To the device and back, as a driver moves pages, and by move_pages(2) of whoever has them
+# To the device and back, as a driver moves pages
 migration()
 {
 	local said
 
-	said=$(echo "migrate $nid 2000" | "$here/cdm_test_ctl")
-	[[ ! $said =~ ^ok\ [1-9] ]] || did migrate
-	[[ $said =~ wrong\ 0$ || $said == error* ]] || [ "$comes_and_goes" != driver ] ||
+	said=$(printf "migrate $nid 64\n%.0s" {1..20} | "$here/cdm_test_ctl")
+	! grep -q '^ok [1-9]' <<<"$said" || did migrate
+	[ "$comes_and_goes" != driver ] || ! grep -q 'wrong [1-9]' <<<"$said" ||
 		echo "migration: $said" >>/tmp/cdm_race_lost
 }
 
