@@ -25,6 +25,7 @@ help:
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
+	@echo '  make htmldocs             our documents through Sphinx, in build/docs/; fails at a warning'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
 	@echo '  make model                spin checks the protocol of allocation, hotplug and removal'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
@@ -47,7 +48,7 @@ test: deps
 
 test-all: deps
 	@scripts/test --kernel $(KERNEL) --all
-	@case $(ARCH)-$(KERNEL) in x86_64-cdm) scripts/check-off ;; esac
+	@case $(ARCH)-$(KERNEL) in x86_64-cdm) scripts/check-off && scripts/check-powerpc ;; esac
 
 test-matrix:
 	@scripts/test-matrix
@@ -70,6 +71,9 @@ kernel: deps
 lint: deps
 	@scripts/lint
 
+htmldocs: deps
+	@scripts/htmldocs
+
 audit: deps
 	@scripts/audit
 
@@ -91,4 +95,4 @@ verdicts: deps
 clean:
 	rm -rf build
 
-.PHONY: help deps run test test-all test-matrix test-short bench deb test-deb kernel lint audit verdicts model series series-check install clean
+.PHONY: help deps run test test-all test-matrix test-short bench deb test-deb kernel lint htmldocs audit verdicts model series series-check install clean

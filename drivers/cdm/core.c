@@ -210,9 +210,10 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  *
  * Context: Process context.
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM of
- * its budget that it has not given back, or while somebody refers to a bad page; -ETIMEDOUT when a
- * page did not move in time; -ECANCELED when an administrator ended it; -ENOMEM: then the
- * device is as it was, and the call can be made again. -ENODEV when it has gone already. Not for a device of devm_cdm_device_register().
+ * its budget that it has not given back, or while somebody refers to a bad page; -ETIMEDOUT
+ * when a page did not move in time; -ECANCELED when an administrator ended it; -ENOMEM: then
+ * the device is as it was, and the call can be made again. -ENODEV when it has gone already.
+ * Not for a device of devm_cdm_device_register().
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {

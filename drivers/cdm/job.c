@@ -6,7 +6,6 @@
  * signal. Here a signal to the thread is how the work ends when it gets nowhere, or when an
  * administrator cancels it; a signal to the writer of a sysfs file does not disturb it.
  */
-#include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/error-injection.h>
@@ -124,8 +123,9 @@ void cdm_begin_hurry(struct cdm_device *cdm, struct cdm_hurry *hurry, unsigned i
 {
 	hurry->cdm = cdm;
 	hurry->patience = seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
-	scoped_guard(spinlock, &hurried_lock)
-		list_add(&hurry->list, &hurried);
+	spin_lock(&hurried_lock);
+	list_add(&hurry->list, &hurried);
+	spin_unlock(&hurried_lock);
 	/* Not in the class yet when its registration is undone */
 	cdm_hasten_offliner(cdm, seconds);
 	class_for_each_device(&cdm_class, NULL, &seconds, hasten);
@@ -133,8 +133,9 @@ void cdm_begin_hurry(struct cdm_device *cdm, struct cdm_hurry *hurry, unsigned i
 
 void cdm_end_hurry(struct cdm_hurry *hurry)
 {
-	guard(spinlock)(&hurried_lock);
+	spin_lock(&hurried_lock);
 	list_del(&hurry->list);
+	spin_unlock(&hurried_lock);
 }
 
 /* How long those would wait who wait for another device, or NULL: for any; in jiffies */
@@ -143,10 +144,11 @@ unsigned long cdm_patience_of_others(const struct cdm_device *cdm)
 	unsigned long patience = MAX_SCHEDULE_TIMEOUT;
 	const struct cdm_hurry *hurry;
 
-	guard(spinlock)(&hurried_lock);
+	spin_lock(&hurried_lock);
 	list_for_each_entry(hurry, &hurried, list)
 		if (hurry->cdm != cdm)
 			patience = min(patience, hurry->patience);
+	spin_unlock(&hurried_lock);
 	return patience;
 }
 
