@@ -66,25 +66,32 @@ static long node_value(int node, const char *file, const char *key)
 	return value;
 }
 
+static void advise_plain_node(int node, const char *advice)
+{
+	advise("plain_node", advice,
+	       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
+	       node, node_value(node, "meminfo", "FilePages:"));
+}
+
 /* Memory without a CPU that is nobody's device: a GPU as a plain node fills with page cache */
 static void check_plain_nodes(void)
 {
-	static const char with_cdm[] =
-		"if it is a dax device's (daxctl list): daxctl offline-memory daxX.Y, echo daxX.Y > /sys/bus/dax/drivers/kmem/unbind, and the same name > .../drivers/cdm/bind; a GPU's is for its driver to register";
-	static const char without_cdm[] =
-		"for its driver to register; a dax device's (daxctl list) needs a kernel with CONFIG_CDM, and stays unused meanwhile: daxctl offline-memory daxX.Y";
 	char has_cpu[256] = "", has_memory[256] = "";
 	int node;
 
 	read_text(NODES "/has_cpu", has_cpu, sizeof(has_cpu));
 	read_text(NODES "/has_memory", has_memory, sizeof(has_memory));
-	for (node = 0; node < 1024; node++)
-		if (nodes_have(has_memory, node) && !nodes_have(has_cpu, node) &&
-		    !is_device_node(node))
-			advise("plain_node",
-			       kernel_has_cdm() ? with_cdm : without_cdm,
-			       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
-			       node, node_value(node, "meminfo", "FilePages:"));
+	for (node = 0; node < 1024; node++) {
+		if (!nodes_have(has_memory, node) || nodes_have(has_cpu, node) ||
+		    is_device_node(node))
+			continue;
+		if (kernel_has_cdm())
+			advise_plain_node(node,
+					  "if it is a dax device's (daxctl list): daxctl offline-memory daxX.Y, echo daxX.Y > /sys/bus/dax/drivers/kmem/unbind, and the same name > .../drivers/cdm/bind; a GPU's is for its driver to register");
+		else
+			advise_plain_node(node,
+					  "for its driver to register; a dax device's (daxctl list) needs a kernel with CONFIG_CDM, and stays unused meanwhile: daxctl offline-memory daxX.Y");
+	}
 }
 
 static void check_states(void)

@@ -8,7 +8,8 @@
 . "$(dirname "$0")/lib.sh"
 
 [ -e /dev/cdm_test ] || skip_all "needs the module cdm_test"
-# a device in a slot is one that can be pulled out, too
+# a device in a slot is one that can be pulled out, too; a small one changes its state more often
+export CDM_PLUG_MIB=256
 [ ! -e /sys/bus/pci/slots/1 ] || grep -q 1 /sys/bus/pci/slots/1/adapter || "$CDM_PLUG" add ||
 	skip_all "no device"
 nid=$(device_nodes | head -n 1)
@@ -72,7 +73,7 @@ cancel()
 		sleep 0.05
 	done
 	echo cancel >"$file" && did cancel
-	sleep 2
+	sleep $((RANDOM % 15))
 } 2>/dev/null
 
 # The driver that reports it has a page of the device, or it would not know the device
