@@ -542,11 +542,14 @@ TEST_F(file, migrates)
 	char *anon = map_anonymous(SIZE);
 	int32_t status[SIZE / 4096];
 	uint64_t moved;
+	long huge;
 
 	if (!kernel_has_cdm())
 		SKIP(return, "needs CONFIG_CDM");
 	memset(anon, 3, SIZE / 2);
 	memset(self->p, 4, SIZE);
+	huge = read_value("/proc/self/smaps_rollup", "ShmemPmdMapped:");
+	ASSERT_GE(huge, 2048);
 	ASSERT_EQ(migrate(self->fd, 0, anon, SIZE, status, &moved), 0);
 	EXPECT_EQ(moved, (uint64_t)self->nr / 2);
 	EXPECT_EQ(status[0], 0);
@@ -561,6 +564,8 @@ TEST_F(file, migrates)
 	ASSERT_EQ(migrate(self->fd, 0, self->p, SIZE, NULL, &moved), 0);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
 	EXPECT_EQ(self->p[SIZE - 1], 4);
+	/* 2 MiB at a time, there and back */
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "ShmemPmdMapped:"), huge);
 	EXPECT_EQ(anon[0], 3);
 	munmap(anon, SIZE);
 }

@@ -323,6 +323,32 @@ partitioned()
 }
 test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned; }
 
+# From one device to another: the engine reaches both
+fetched_from_the_other()
+{
+	local other address before rc=0
+
+	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
+	start_tool "$here/hold" "$other" 1 small
+	expect hold "$(listen)" "bound 256" || rc=1
+	listen >/dev/null
+	address=$(awk -v n=" N$other=256 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	before=$(cat $edu/copied_pages)
+	expect fetch "$(write "$tool_pid 0x$address 3" "$card/fetch")" ok || rc=1
+	expect fetched "$(cat "$card/fetch")" "3 pages, node $nid, 1 mappings" || rc=1
+	expect "copied by the engine" $(($(cat $edu/copied_pages) - before)) 3 || rc=1
+	expect "where they are" "$(awk -v a="$address" '$1 == a' "/proc/$tool_pid/numa_maps" |
+		grep -o "N[0-9]*=[0-9]*" | xargs)" "N$nid=3 N$other=253" || rc=1
+	expect "the task" "$(tell go)" gone || rc=1
+	stop_tool || fail "the task died" || rc=1
+	return $rc
+}
+test_fetch_from_the_other_partition()
+{
+	with_parameter $module/partitions 2 1 with_parameter $edu/max_pages 1 0 \
+		with_card fetched_from_the_other
+}
+
 count_lost() { dmesg | grep -c 'gone without warning'; }
 
 # The card is pulled out while its second device waits for a pinned page. The users of both are
@@ -367,5 +393,5 @@ wrong_partitions()
 }
 test_wrong_partitions() { with_parameter $module/partitions 9 1 wrong_partitions; }
 
-run_tests three_doors oversubscription content_of_buffers channels fetch what_a_card_remembers engine engine_hangs wrong_words whole_life pulled_out partitions \
+run_tests three_doors oversubscription content_of_buffers channels fetch what_a_card_remembers engine engine_hangs wrong_words whole_life pulled_out partitions fetch_from_the_other_partition \
 	pulled_out_of_a_drain wrong_partitions
