@@ -21,6 +21,10 @@
  *   back [all]				ok PAGES wrong N ERRNO|all; all: also what is no
  *	spilled page
  *   write FILE TEXT			ok: opened, and TEXT written with one write()
+ *   touch FILE|NODE PAGES		ok: so many mapped of the file, or bound to the node, and
+ *	faulted in with one madvise()
+ *   info FILE | quota FILE | move FILE	ok: the ioctl of /dev/cdmN; a quota of 1 MiB, 8 small
+ *	pages to the device
  *   nth N				and the N-th allocation in the kernel that the next
  *	command makes there fails; its answer ends with "injected" if there was one
  */
@@ -29,6 +33,7 @@
 #include <sys/ioctl.h>
 
 #include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
+#include "../../../../include/uapi/linux/cdm.h"
 #include "util.h"
 
 static int fd;
@@ -102,6 +107,81 @@ static void do_write(char *args)
 	answer(written < 0 ? -1 : 0);
 	if (file >= 0)
 		close(file);
+}
+
+/* Of a device's file, or if @where is a number anonymous, and bound to that node */
+static char *map_there(const char *where, size_t size)
+{
+	unsigned long mask = NODE(atoi(where));
+	char *p;
+	int file;
+
+	if (*where == '/') {
+		file = open(where, O_RDWR);
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+		close(file);
+		return p == MAP_FAILED ? NULL : p;
+	}
+	p = map_anonymous(size);
+	if (p && mbind(p, size, MPOL_BIND, &mask, MAXNODE, 0)) {
+		munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+
+static void do_touch(char *args)
+{
+	const char *where = strtok(args, "\n "), *pages = strtok(NULL, "\n ");
+	size_t size = pages ? atol(pages) * sysconf(_SC_PAGESIZE) : 0;
+	int faults, rc;
+	char *p = size ? map_there(where, size) : NULL;
+
+	if (!p) {
+		puts("error: touch FILE|NODE PAGES");
+		return;
+	}
+	madvise(p, size, MADV_NOHUGEPAGE);
+	faults = open_faults();
+	arm(faults);
+	rc = madvise(p, size, MADV_POPULATE_WRITE);
+	disarm(faults);
+	answer(rc);
+	munmap(p, size);
+}
+
+static void call_file(char *args, unsigned long cmd)
+{
+	int file = open(strtok(args, "\n ") ?: "", O_RDWR), faults, rc;
+	size_t size = 8 * sysconf(_SC_PAGESIZE);
+	union {
+		struct cdm_ioc_info info;
+		struct cdm_ioc_quota quota;
+		struct cdm_ioc_migrate migrate;
+	} req = { };
+	char *p = map_anonymous(size);
+
+	madvise(p, size, MADV_NOHUGEPAGE);
+	memset(p, 1, size);
+	req.info.size = _IOC_SIZE(cmd);
+	if (cmd == CDM_IOC_QUOTA) {
+		req.quota.quota = MIB;
+	} else if (cmd == CDM_IOC_MIGRATE) {
+		req.migrate.addr = (uintptr_t)p;
+		req.migrate.length = size;
+	}
+	faults = open_faults();
+	arm(faults);
+	rc = ioctl(file, cmd, &req);
+	disarm(faults);
+	/* what did not move for want of memory is told page by page */
+	if (!rc && cmd == CDM_IOC_MIGRATE && req.migrate.moved < 8) {
+		rc = -1;
+		errno = ENOMEM;
+	}
+	answer(rc);
+	munmap(p, size);
+	close(file);
 }
 
 /* A field of a request that may be set by KEY=NUMBER */
@@ -389,6 +469,14 @@ int main(void)
 			do_map(0);
 		else if (!strncmp(line, "write ", 6))
 			do_write(line + 6);
+		else if (!strncmp(line, "touch ", 6))
+			do_touch(line + 6);
+		else if (!strncmp(line, "info ", 5))
+			call_file(line + 5, CDM_IOC_INFO);
+		else if (!strncmp(line, "quota ", 6))
+			call_file(line + 6, CDM_IOC_QUOTA);
+		else if (!strncmp(line, "move ", 5))
+			call_file(line + 5, CDM_IOC_MIGRATE);
 		else if (!strncmp(line, "nth ", 4))
 			nth = atoi(line + 4);
 		else

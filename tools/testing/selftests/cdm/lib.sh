@@ -165,8 +165,8 @@ can_fail_nth()
 
 # each_allocation COMMAND UNDO STATE [ERRNO...]: tell COMMAND to cdm_test_ctl with the first
 # allocation that it makes in the kernel failing, then with the second, until there are no
-# more. It either does without, and is undone by UNDO, or says ENOMEM or an ERRNO; and each
-# time what STATE prints is as before. %d in COMMAND is a number that is another each time.
+# more. It either does without, and is undone by UNDO, or says ENOMEM or an ERRNO; each time what
+# STATE prints is as before, and after an error the same command succeeds. %d in COMMAND is a number that is another each time.
 each_allocation()
 {
 	local command=$1 undo=$2 state=$3 before answer n
@@ -183,6 +183,11 @@ each_allocation()
 			fail "$command without allocation $n: $answer" || return
 		fi
 		expect "state after $command without allocation $n" "$($state)" "$before" || return
+		if [[ $answer != ok* ]]; then
+			# shellcheck disable=SC2059
+			[[ $(tell "$(printf "$command" $n)") == ok* ]] || fail "$command again, after $n" || return
+			$undo || fail "$undo after $command again, after $n" || return
+		fi
 		[[ $answer == *injected ]] || break
 	done
 	[[ $answer == ok* ]] || fail "$command in the end: $answer" || return

@@ -128,7 +128,24 @@ file_of_device()
 	each_allocation "write /dev/${cdm##*/} content" nothing used ENOSPC
 }
 
+# What a process touches: the page, its page table, the file's entry, the cgroup's charge
+faults()
+{
+	each_allocation "touch /dev/${cdm##*/} 8" nothing used EFAULT &&
+		each_allocation "touch $nid 8" nothing used EFAULT
+}
+test_faults() { with_device "" faults; }
+
+# Its answers on the way to a program: nothing to allocate in the first two
+requests()
+{
+	expect info "$(tell "info /dev/${cdm##*/}")" ok || return
+	expect quota "$(tell "quota /dev/${cdm##*/}")" ok || return
+	each_allocation "move /dev/${cdm##*/}" nothing used
+}
+test_requests() { with_device "" requests; }
+
 test_nothing_leaked() { no_leak_found; }
 
 run_tests registration registration_of_a_reserved_id registration_with_bad_pages probe allocation \
-	migration states states_by_hand unregistration retirement file nothing_leaked
+	migration states states_by_hand unregistration retirement file faults requests nothing_leaked
