@@ -104,7 +104,7 @@ test_unregister_while_pages_are_out()
 	start_tool "$here/cdm_test_ctl"
 	for ask in "register $start $block $nid|ok $nid" "alloc $nid 3 10|ok 80 0" \
 		"unregister|error EBUSY" "alloc $nid 0 1|ok 1 0" "free|ok" "unregister|ok" \
-		"unregister|error ENODEV"; do
+		"unregister|error ENXIO"; do
 		expect "${ask%|*}" "$(tell "${ask%|*}")" "${ask#*|}" || rc=1
 	done
 	stop_tool || rc=1
