@@ -26,8 +26,8 @@ whole_device()
 	local state
 
 	state=$(cdm_of "$nid")/state
-	echo offline >"$state" && did offline
-	echo online_movable >"$state" && did online
+	echo offline >"$state" && did whole_device
+	echo online_movable >"$state" && did whole_device
 } 2>/dev/null
 
 single_blocks()
@@ -147,7 +147,7 @@ test_everybody_at_once()
 	done
 	wait
 	# nobody was kept from it all the time
-	for what in offline online offline_a_block $ways cancel retire migrate allocate hold holdpin write; do
+	for what in whole_device offline_a_block $ways cancel retire migrate allocate hold holdpin write; do
 		[ -e "/tmp/cdm_race_did_$what" ] || fail "not once: $what" || { rc=1 && continue; }
 		echo "# $what $(wc -l <"/tmp/cdm_race_did_$what")"
 	done
