@@ -198,26 +198,35 @@ channels()
 }
 test_channels() { with_card channels; }
 
+# frames ADDRESS PAGES: the physical addresses of the tool's pages
+frames()
+{
+	local frame
+
+	od -An -v -tu8 -w8 -j$(($1 >> 12 << 3)) -N$(($2 * 8)) "/proc/$tool_pid/pagemap" |
+		while read -r frame; do echo $(((frame & ((1 << 55) - 1)) * 4096)); done
+}
+
 # The memory of a process comes near, and a page of it that is about to fail goes away in time
 fetched()
 {
-	local here_it_is address rc=0
+	local start_of pinned address rc=0
 
 	start_tool "$here/hold" 0 2 small
 	expect hold "$(listen)" "bound 512" || rc=1
-	listen >/dev/null
-	here_it_is=$(awk '/ N0=512 / { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
-	# the last page is pinned
-	expect fetch "$(write "$tool_pid 0x$here_it_is 256" "$card/fetch")" ok || rc=1
+	pinned=$(listen)
+	start_of=0x$(awk '/ N0=512 / { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	address=$start_of
+	# the half without the page that is pinned
+	! frames "$start_of" 256 | grep -qx $((${pinned#pinned })) || address=$((start_of + (1 << 20)))
+	address=$(printf '%#x' "$address")
+	expect fetch "$(write "$tool_pid $address 256" "$card/fetch")" ok || rc=1
 	expect fetched "$(cat "$card/fetch")" "256 pages, node $nid, 1 mappings" || rc=1
-	expect "no process" "$(write "4194303 0x$here_it_is 1" "$card/fetch")" ESRCH || rc=1
+	expect "no process" "$(write "4194303 $address 1" "$card/fetch")" ESRCH || rc=1
 	expect "no address" "$(write "$tool_pid" "$card/fetch")" EINVAL || rc=1
-	address=$(dd if="/proc/$tool_pid/pagemap" bs=8 skip=$((0x$here_it_is / 4096)) count=1 status=none |
-		od -An -tu8)
-	address=$(((address & ((1 << 55) - 1)) * 4096))
-	expect failing "$(write $address "$card/failing")" ok || rc=1
+	expect failing "$(write "$(frames "$address" 1)" "$card/failing")" ok || rc=1
 	expect retired "$(stat retired)" 1 || rc=1
-	expect "pages there" "$(awk -v a="$here_it_is" '$1 == a' "/proc/$tool_pid/numa_maps" |
+	expect "pages there" "$(awk -v a="${start_of#0x}" '$1 == a' "/proc/$tool_pid/numa_maps" |
 		grep -o "N$nid=[0-9]*")" "N$nid=255" || rc=1
 	expect "the task" "$(tell go)" gone || rc=1
 	stop_tool || fail "the task died" || rc=1
@@ -326,18 +335,20 @@ test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned;
 # From one device to another: the engine reaches both
 fetched_from_the_other()
 {
-	local other address before rc=0
+	local other start_of pinned address before rc=0
 
 	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
 	start_tool "$here/hold" "$other" 1 small
 	expect hold "$(listen)" "bound 256" || rc=1
-	listen >/dev/null
-	address=$(awk -v n=" N$other=256 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	pinned=$(listen)
+	start_of=0x$(awk -v n=" N$other=256 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	address=$start_of
+	! frames "$start_of" 3 | grep -qx $((${pinned#pinned })) || address=$((start_of + (1 << 14)))
 	before=$(cat $edu/copied_pages)
-	expect fetch "$(write "$tool_pid 0x$address 3" "$card/fetch")" ok || rc=1
+	expect fetch "$(write "$tool_pid $(printf '%#x' "$address") 3" "$card/fetch")" ok || rc=1
 	expect fetched "$(cat "$card/fetch")" "3 pages, node $nid, 1 mappings" || rc=1
 	expect "copied by the engine" $(($(cat $edu/copied_pages) - before)) 3 || rc=1
-	expect "where they are" "$(awk -v a="$address" '$1 == a' "/proc/$tool_pid/numa_maps" |
+	expect "where they are" "$(awk -v a="${start_of#0x}" '$1 == a' "/proc/$tool_pid/numa_maps" |
 		grep -o "N[0-9]*=[0-9]*" | xargs)" "N$nid=3 N$other=253" || rc=1
 	expect "the task" "$(tell go)" gone || rc=1
 	stop_tool || fail "the task died" || rc=1

@@ -13,7 +13,8 @@
 #include "util.h"
 
 #define SIZE		(8 * MIB)
-#define QUOTA		(4 * MIB)
+#define QUOTA		(2 * MIB)
+#define LESS		64		/* pages that it is lowered by, at most */
 #define NR_THREADS	4
 #define SECONDS		10
 
@@ -54,9 +55,9 @@ static void *use(void *arg)
 	while (!file->stop) {
 		long page = rand_r(&seed) % nr;
 
+		/* less than is taken: so that it is at its end most of the time */
 		if (rand_r(&seed) % 4 == 0)
-			madvise(file->p + page * page_size, page_size * (1 + rand_r(&seed) % 64),
-				MADV_REMOVE);
+			madvise(file->p + page * page_size, page_size, MADV_REMOVE);
 		else if (take_page(file, page, rand_r(&seed) % 3))
 			file->had++;
 		else
@@ -75,18 +76,21 @@ static long change_quota(struct file *file)
 	long lowered = 0;
 
 	while (time(NULL) < end) {
-		quota.quota = (1 + rand_r(&seed) % (QUOTA / MIB)) * MIB;
+		quota.quota = QUOTA - rand_r(&seed) % LESS * sysconf(_SC_PAGESIZE);
 		lowered += !ioctl(file->fd, CDM_IOC_QUOTA, &quota);
 		if (ioctl(file->fd, CDM_IOC_INFO, &info) || info.used > info.quota)
 			return -1;
 		quota.quota = QUOTA;
 		ioctl(file->fd, CDM_IOC_QUOTA, &quota);
+		/* the others are to get somewhere */
+		usleep(1000);
 	}
 	return lowered;
 }
 
 TEST(quota_is_exact)
 {
+	struct cdm_ioc_quota quota = { .size = sizeof(quota), .quota = QUOTA };
 	struct cdm_ioc_info info = { .size = sizeof(info) };
 	unsigned long nodes = cdm_nodes();
 	pthread_t threads[NR_THREADS];
@@ -103,6 +107,8 @@ TEST(quota_is_exact)
 	file.p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
 	ASSERT_NE(file.p, MAP_FAILED);
 	signal(SIGBUS, on_sigbus);
+	/* before they have more than that */
+	ASSERT_EQ(ioctl(file.fd, CDM_IOC_QUOTA, &quota), 0);
 	for (i = 0; i < NR_THREADS; i++)
 		ASSERT_EQ(pthread_create(&threads[i], NULL, use, &file), 0);
 	lowered = change_quota(&file);
@@ -112,7 +118,7 @@ TEST(quota_is_exact)
 	TH_LOG("%ld pages had, %ld refused, quota lowered %ld times", file.had, file.refused,
 	       lowered);
 	EXPECT_GT(lowered, 0);
-	EXPECT_GT(file.had, 1000);
+	EXPECT_GT(file.had, QUOTA / sysconf(_SC_PAGESIZE));
 	EXPECT_GT(file.refused, 0);
 	/* and what it gives back is counted to the page */
 	ASSERT_EQ(madvise(file.p, SIZE, MADV_REMOVE), 0);
