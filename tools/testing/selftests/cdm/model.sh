@@ -203,7 +203,8 @@ frames()
 {
 	local frame
 
-	od -An -v -tu8 -w8 -j$(($1 >> 12 << 3)) -N$(($2 * 8)) "/proc/$tool_pid/pagemap" |
+	dd if="/proc/$tool_pid/pagemap" bs=8 skip=$(($1 >> 12)) count="$2" status=none |
+		od -An -v -tu8 -w8 |
 		while read -r frame; do echo $(((frame & ((1 << 55) - 1)) * 4096)); done
 }
 
