@@ -99,6 +99,8 @@ allocations()
 {
 	printf 'alloc %d 0 500\nalloc %d 4 20\nfree\n' "$nid" "$nid" | "$here/cdm_test_ctl" |
 		grep -q '^ok 500 0' && did allocate
+	# while a driver has pages, the whole device stays as it is
+	sleep 2
 }
 
 # held [pin]. 1: the node is not there to bind to; 135: SIGBUS, of a page that has gone bad or
