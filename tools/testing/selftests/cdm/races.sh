@@ -44,10 +44,10 @@ driver()
 {
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind && did unbind
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind && did bind
-	sleep 4
+	sleep 12
 	echo 1 >"/sys/bus/pci/devices/$pci/remove"
 	echo 1 >/sys/bus/pci/rescan
-	sleep 4
+	sleep 12
 } 2>/dev/null
 
 # Its address and its node are the same when it is back
