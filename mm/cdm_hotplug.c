@@ -251,6 +251,19 @@ void cdm_node_interrupt(struct task_struct *task)
 }
 EXPORT_SYMBOL_GPL(cdm_node_interrupt);
 
+static bool cdm_ranges_have_bad(const struct cdm_range *ranges, unsigned int nr)
+{
+	unsigned long end;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		end = PHYS_PFN(ranges[i].start + ranges[i].size);
+		if (cdm_node_next_bad(PHYS_PFN(ranges[i].start), end) < end)
+			return true;
+	}
+	return false;
+}
+
 /* Offline what is online of @ranges, and unplug all of it; or nothing */
 static noinline int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 {
@@ -259,7 +272,8 @@ static noinline int cdm_unplug(const struct cdm_range *ranges, unsigned int nr)
 
 	lock_device_hotplug();
 	rc = cdm_change_blocks(ranges, nr, false);
-	if (!rc && cdm_has_bad_pages)
+	/* All processes are looked at: not for each device that leaves */
+	if (!rc && cdm_ranges_have_bad(ranges, nr))
 		cdm_forget_hwpoison_entries(ranges, nr);
 	/* Nobody can online a block between the two steps: the second one cannot fail */
 	mutex_lock(&cdm_retire_lock);

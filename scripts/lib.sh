@@ -72,6 +72,13 @@ kernel_make()
 		-j"$(nproc)" "${@:3}"
 }
 
+# source_version: of the kernel's source that is unpacked, 6.12.48 say
+source_version()
+{
+	awk '/^(VERSION|PATCHLEVEL|SUBLEVEL) =/ { v = v sep $3; sep = "." } END { print v }' \
+		"$CDM_BUILD/src/vanilla/Makefile"
+}
+
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG. Shows that it is
 # alive: one rewritten line on a terminal, a line a minute elsewhere. A failure shows
 # the last 20 lines of LOG and where it is, and is passed on.

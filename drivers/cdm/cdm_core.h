@@ -243,6 +243,13 @@ void cdm_interrupt_offliner(struct cdm_device *cdm);
 void cdm_hasten_offliner(struct cdm_device *cdm, unsigned int seconds);
 
 /* job.c */
+
+/* Where 0 seconds are for ever; in jiffies */
+static inline unsigned long cdm_patience(unsigned int seconds)
+{
+	return seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
+}
+
 struct cdm_hurry {
 	struct list_head list;
 	const struct cdm_device *cdm;

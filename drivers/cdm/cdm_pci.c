@@ -330,25 +330,48 @@ static ssize_t buffers_show(struct device *dev, struct device_attribute *attr, c
 	return sysfs_emit(buf, "%u\n", READ_ONCE(card->nr_buffers));
 }
 
-static ssize_t buffers_store(struct device *dev, struct device_attribute *attr,
-			     const char *buf, size_t count)
+/* 0, or why one less is not to be had */
+static int drop_buffer(struct card *card)
 {
-	struct card *card = dev_get_drvdata(dev);
-	struct buffer *buffer;
+	struct buffer *buffer = take_buffer(card, 0, false);
+
+	if (!buffer)
+		return -EBUSY;
+	free_buffer(card, buffer);
+	return 0;
+}
+
+/* A drain may have been faster */
+static int drop_channel(struct card *card)
+{
+	struct channel *channel = take_channel(card);
+
+	if (channel)
+		free_channel(card, channel);
+	return 0;
+}
+
+/* Until @nr_now is the number in @buf, or an error */
+static int resize(struct card *card, const char *buf, const unsigned int *nr_now,
+		  int (*add)(struct card *card), int (*drop)(struct card *card))
+{
 	unsigned int nr;
 	int rc = kstrtouint(buf, 0, &nr);
 
 	guard(mutex)(&card->resize_lock);
-	while (!rc && READ_ONCE(card->nr_buffers) < nr)
-		rc = add_buffer(card);
-	while (!rc && READ_ONCE(card->nr_buffers) > nr) {
-		buffer = take_buffer(card, 0, false);
-		if (buffer)
-			free_buffer(card, buffer);
-		else
-			rc = -EBUSY;
-	}
-	return rc ?: count;
+	while (!rc && READ_ONCE(*nr_now) < nr)
+		rc = add(card);
+	while (!rc && READ_ONCE(*nr_now) > nr)
+		rc = drop(card);
+	return rc;
+}
+
+static ssize_t buffers_store(struct device *dev, struct device_attribute *attr,
+			     const char *buf, size_t count)
+{
+	struct card *card = dev_get_drvdata(dev);
+
+	return resize(card, buf, &card->nr_buffers, add_buffer, drop_buffer) ?: count;
 }
 static DEVICE_ATTR_RW(buffers);
 
@@ -390,19 +413,8 @@ static ssize_t channels_store(struct device *dev, struct device_attribute *attr,
 			      const char *buf, size_t count)
 {
 	struct card *card = dev_get_drvdata(dev);
-	struct channel *channel;
-	unsigned int nr;
-	int rc = kstrtouint(buf, 0, &nr);
 
-	guard(mutex)(&card->resize_lock);
-	while (!rc && READ_ONCE(card->nr_channels) < nr)
-		rc = add_channel(card);
-	while (!rc && READ_ONCE(card->nr_channels) > nr) {
-		channel = take_channel(card);
-		if (channel)
-			free_channel(card, channel);
-	}
-	return rc ?: count;
+	return resize(card, buf, &card->nr_channels, add_channel, drop_channel) ?: count;
 }
 static DEVICE_ATTR_RW(channels);
 
@@ -547,34 +559,36 @@ static struct page *page_of_buffers(const struct card *card, loff_t pos)
 	return NULL;
 }
 
-static ssize_t content_read(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
-			    char *buf, loff_t pos, size_t count)
+/* As far as one page goes; 0 behind the last buffer */
+static ssize_t access_buffers(struct kobject *kobj, char *buf, loff_t pos, size_t count,
+			      bool write)
 {
 	struct card *card = dev_get_drvdata(kobj_to_dev(kobj));
+	size_t offset = offset_in_page(pos);
 	struct page *page;
 
 	guard(mutex)(&card->lock);
 	page = page_of_buffers(card, pos);
 	if (!page)
 		return 0;
-	count = min(count, PAGE_SIZE - offset_in_page(pos));
-	memcpy_from_page(buf, page, offset_in_page(pos), count);
+	count = min(count, PAGE_SIZE - offset);
+	if (write)
+		memcpy_to_page(page, offset, buf, count);
+	else
+		memcpy_from_page(buf, page, offset, count);
 	return count;
+}
+
+static ssize_t content_read(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
+			    char *buf, loff_t pos, size_t count)
+{
+	return access_buffers(kobj, buf, pos, count, false);
 }
 
 static ssize_t content_write(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
 			     char *buf, loff_t pos, size_t count)
 {
-	struct card *card = dev_get_drvdata(kobj_to_dev(kobj));
-	struct page *page;
-
-	guard(mutex)(&card->lock);
-	page = page_of_buffers(card, pos);
-	if (!page)
-		return -ENOSPC;
-	count = min(count, PAGE_SIZE - offset_in_page(pos));
-	memcpy_to_page(page, offset_in_page(pos), buf, count);
-	return count;
+	return access_buffers(kobj, buf, pos, count, true) ?: -ENOSPC;
 }
 static BIN_ATTR_RW(content, 0);
 

@@ -122,7 +122,7 @@ static int hasten(struct device *dev, void *seconds)
 void cdm_begin_hurry(struct cdm_device *cdm, struct cdm_hurry *hurry, unsigned int seconds)
 {
 	hurry->cdm = cdm;
-	hurry->patience = seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
+	hurry->patience = cdm_patience(seconds);
 	spin_lock(&hurried_lock);
 	list_add(&hurry->list, &hurried);
 	spin_unlock(&hurried_lock);
@@ -192,7 +192,7 @@ static void wait_impatiently(struct cdm_device *cdm, struct cdm_job *job)
 int cdm_run_job(struct cdm_device *cdm, int (*work)(struct cdm_device *cdm),
 		unsigned int seconds)
 {
-	unsigned long patience = seconds ? seconds * (unsigned long)HZ : MAX_SCHEDULE_TIMEOUT;
+	unsigned long patience = cdm_patience(seconds);
 	struct cdm_job job = { .cdm = cdm, .work = work };
 
 	lockdep_assert_held(&cdm->lock);

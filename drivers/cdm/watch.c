@@ -37,16 +37,14 @@ static bool is_worker(const struct cdm_device *cdm)
 /* A block of the device is being offlined */
 static void begin_offlining(struct cdm_device *cdm)
 {
-	unsigned long timeout = cdm_drain_seconds() * (unsigned long)HZ;
-	unsigned long patience = cdm_patience_of_others(NULL);
+	unsigned long timeout = min(cdm_patience(cdm_drain_seconds()),
+				    cdm_patience_of_others(NULL));
 
-	if (!timeout || timeout > patience)
-		timeout = patience == MAX_SCHEDULE_TIMEOUT ? timeout : patience;
 	spin_lock_irq(&cdm->wait.lock);
 	cdm->offliner = current;
-	cdm->give_up = timeout ? jiffies + timeout : jiffies + MAX_JIFFY_OFFSET;
+	cdm->give_up = jiffies + min(timeout, MAX_JIFFY_OFFSET);
 	/* Under the lock: somebody may shorten it from here on */
-	if (timeout && !is_worker(cdm))
+	if (timeout < MAX_JIFFY_OFFSET && !is_worker(cdm))
 		mod_delayed_work(system_wq, &cdm->deadline, timeout);
 	spin_unlock_irq(&cdm->wait.lock);
 }
