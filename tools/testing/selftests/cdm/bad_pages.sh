@@ -139,48 +139,73 @@ held_by_others()
 }
 test_block_that_others_have() { with_device "" held_by_others; }
 
-# All of the device is a process's; the one that lost a page gets SIGBUS there, and only there
-page_of_a_process()
+# lose_all_over: a process has all of the device, and pages all over it go bad: some will be its
+# own. Who calls has its device in $device; $lose is the process then, $retired how many pages.
+lose_all_over()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") lose line n retired=0 rc=0
+	local n
 
 	start_tool "$here/lose" $nid 48
 	expect before "$(listen)" "bound 12288 12288 cache 0" || rc=1
 	lose=("$tool_in" "$tool_out" "$tool_pid")
-	# all over the device: some will be theirs
 	use_tool "${device[@]}"
 	for n in $(seq 100 5000 $((pages - 1))); do
-		expect retire "$(tell "retire $(address "$n")")" ok || rc=1
+		expect retire "$(by_driver "$n")" ok || rc=1
 		retired=$((retired + 1))
 	done
-	use_tool "${lose[@]}"
+}
+
+# lost_some READ: SIGBUS there, and only there; the file in the middle says READ, a pattern
+lost_some()
+{
+	local line n
+
 	line=$(tell go)
-	stop_tool || fail "the task died" || rc=1
-	use_tool "${device[@]}"
-	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ none\ ram\ 0\ cache\ 0\ wrong\ 0$ ]] ||
+	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ $1\ ram\ 0\ cache\ 0\ wrong\ 0$ ]] ||
 		fail "$line" || rc=1
 	n=$((BASH_REMATCH[1] + BASH_REMATCH[2]))
-	[ $n -ge 1 ] && [ $n -le $retired ] || fail "$n pages lost of $retired that are bad" || rc=1
+	[ $n -ge 1 ] && [ $n -le "$retired" ] || fail "$n pages lost of $retired that are bad" || rc=1
+	stop_tool || fail "the task died" || rc=1
+	use_tool "${device[@]}"
+}
+
+page_of_a_process()
+{
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose retired=0 rc=0
+
+	lose_all_over
+	use_tool "${lose[@]}"
+	lost_some none
 	expect marked "$(cat "$cdm/pages_in_use/bad")" $retired || rc=1
 	expect "not free" "$(used_pages $nid)" $retired || rc=1
 	return $rc
 }
 test_page_of_a_process() { with_device "" page_of_a_process; }
 
+# hold_pinned MIB MODE: $hold has so much of the device then, and the page $n of it is pinned.
+# Who calls has its device in $device.
+hold_pinned()
+{
+	local addr
+
+	start_tool "$here/hold" $nid "$1" "$2"
+	expect hold "$(listen)" "bound $(($1 * 256))" || rc=1
+	addr=$(listen)
+	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
+	hold=("$tool_in" "$tool_out" "$tool_pid")
+	n=$(((${addr#pinned } - start) / page))
+	use_tool "${device[@]}"
+}
+
 # pinned_huge_page REPORTER ANSWER: in a huge page that is pinned: it cannot be split, and so stays
 # where it is until the pin goes
 pinned_huge_page()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") hold addr n rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold n rc=0
 
-	start_tool "$here/hold" $nid 32 where
-	expect hold "$(listen)" "bound 8192" || rc=1
-	addr=$(listen)
-	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
-	hold=("$tool_in" "$tool_out" "$tool_pid")
-	use_tool "${device[@]}"
+	hold_pinned 32 where
 	# its fourth page, and the next one
-	n=$((((${addr#pinned } - start) / page & ~511) + 3))
+	n=$(((n & ~511) + 3))
 	expect retire "$($1 $n)" "$2" || rc=1
 	expect again "$(tell "retire $(address $n)")" ok || rc=1
 	expect neighbour "$($1 $((n + 1)))" "$2" || rc=1
@@ -206,16 +231,10 @@ test_within_a_pinned_huge_page_by_firmware()
 # Somebody refers to a page that has gone bad: its struct page stays, and with it the block
 pinned_small_page()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") hold addr n rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") hold n rc=0
 
-	start_tool "$here/hold" $nid 1 small
-	expect hold "$(listen)" "bound 256" || rc=1
-	addr=$(listen)
-	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
-	hold=("$tool_in" "$tool_out" "$tool_pid")
-	n=$(((${addr#pinned } - start) / page))
-	use_tool "${device[@]}"
-	expect retire "$(by_driver $n)" ok || rc=1
+	hold_pinned 1 small
+	expect retire "$(by_driver "$n")" ok || rc=1
 	expect "bad pages" "$(cat "$cdm/pages_in_use/bad")" 1 || rc=1
 	expect offline "$(write offline "$cdm/state")" EBUSY || rc=1
 	expect state "$(cat "$cdm/state")" online || rc=1
@@ -227,33 +246,21 @@ pinned_small_page()
 	use_tool "${device[@]}"
 	expect offline "$(write offline "$cdm/state")" ok || rc=1
 	expect online "$(write online_movable "$cdm/state")" ok || rc=1
-	listed $n && return $rc
+	listed "$n" && return $rc
 }
 test_page_that_is_bad_and_pinned() { with_device "" pinned_small_page; }
 
 # What lost such pages has lost them, wherever the device is: files do not refer to them any more
 bad_in_a_file()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") lose line n rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose retired=0 rc=0
 
-	start_tool "$here/lose" $nid 48
-	expect before "$(listen)" "bound 12288 12288 cache 0" || rc=1
-	lose=("$tool_in" "$tool_out" "$tool_pid")
-	use_tool "${device[@]}"
-	for n in $(seq 100 5000 $((pages - 1))); do
-		expect retire "$(by_driver "$n")" ok || rc=1
-	done
+	lose_all_over
 	expect unregister "$(tell "unregister 10")" ok || rc=1
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
 	use_tool "${lose[@]}"
 	cat "/proc/$tool_pid/smaps" >/dev/null
-	line=$(tell go)
-	[[ $line =~ ^anon\ ([0-9]+)\ shared\ ([0-9]+)\ read\ (none|EIO)\ ram\ 0\ cache\ 0\ wrong\ 0$ ]] ||
-		fail "$line" || rc=1
-	n=$((BASH_REMATCH[1] + BASH_REMATCH[2]))
-	[ $n -ge 1 ] && [ $n -le 14 ] || fail "$n pages lost" || rc=1
-	stop_tool || fail "the task died" || rc=1
-	use_tool "${device[@]}"
+	lost_some '(none|EIO)'
 	return $rc
 }
 test_bad_pages_of_a_device_that_left() { with_device "" bad_in_a_file; }

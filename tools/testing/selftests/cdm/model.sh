@@ -208,19 +208,27 @@ frames()
 		while read -r frame; do echo $(((frame & ((1 << 55) - 1)) * 4096)); done
 }
 
+# find_unpinned NODE PAGES NR: the tool has so many pages in a mapping on NODE, one of them pinned:
+# $start_of is where the mapping begins, and from $address on NR pages are without the pinned one
+find_unpinned()
+{
+	local pinned
+
+	pinned=$(listen)
+	start_of=0x$(awk -v n=" N$1=$2 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
+	address=$start_of
+	! frames "$start_of" "$3" | grep -qx $((${pinned#pinned })) || address=$((start_of + $3 * 4096))
+	address=$(printf '%#x' "$address")
+}
+
 # The memory of a process comes near, and a page of it that is about to fail goes away in time
 fetched()
 {
-	local start_of pinned address rc=0
+	local start_of address rc=0
 
 	start_tool "$here/hold" 0 2 small
 	expect hold "$(listen)" "bound 512" || rc=1
-	pinned=$(listen)
-	start_of=0x$(awk '/ N0=512 / { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
-	address=$start_of
-	# the half without the page that is pinned
-	! frames "$start_of" 256 | grep -qx $((${pinned#pinned })) || address=$((start_of + (1 << 20)))
-	address=$(printf '%#x' "$address")
+	find_unpinned 0 512 256
 	expect fetch "$(write "$tool_pid $address 256" "$card/fetch")" ok || rc=1
 	expect fetched "$(cat "$card/fetch")" "256 pages, node $nid, 1 mappings" || rc=1
 	expect "no process" "$(write "4194303 $address 1" "$card/fetch")" ESRCH || rc=1
@@ -336,17 +344,14 @@ test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned;
 # From one device to another: the engine reaches both
 fetched_from_the_other()
 {
-	local other start_of pinned address before rc=0
+	local other start_of address before rc=0
 
 	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
 	start_tool "$here/hold" "$other" 1 small
 	expect hold "$(listen)" "bound 256" || rc=1
-	pinned=$(listen)
-	start_of=0x$(awk -v n=" N$other=256 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
-	address=$start_of
-	! frames "$start_of" 3 | grep -qx $((${pinned#pinned })) || address=$((start_of + (1 << 14)))
+	find_unpinned "$other" 256 3
 	before=$(cat $edu/copied_pages)
-	expect fetch "$(write "$tool_pid $(printf '%#x' "$address") 3" "$card/fetch")" ok || rc=1
+	expect fetch "$(write "$tool_pid $address 3" "$card/fetch")" ok || rc=1
 	expect fetched "$(cat "$card/fetch")" "3 pages, node $nid, 1 mappings" || rc=1
 	expect "copied by the engine" $(($(cat $edu/copied_pages) - before)) 3 || rc=1
 	expect "where they are" "$(awk -v a="${start_of#0x}" '$1 == a' "/proc/$tool_pid/numa_maps" |
