@@ -348,6 +348,22 @@ void cdm_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
 }
 
 /**
+ * cdm_node_has_bad_page() - is one of the pages of a block known to be bad?
+ * @page: the first of 2^@order pages
+ * @order: as they were allocated
+ *
+ * Context: Any.
+ * Return: whether cdm_node_free_around_bad() has to free them.
+ */
+bool cdm_node_has_bad_page(struct page *page, unsigned int order)
+{
+	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);
+
+	return cdm_node_next_bad(pfn, end) < end;
+}
+EXPORT_SYMBOL_GPL(cdm_node_has_bad_page);
+
+/**
  * cdm_node_free_around_bad() - free a block of pages some of which have gone bad
  * @page: the first of 2^@order pages, of which the caller has a reference
  * @order: above 0, as they were allocated

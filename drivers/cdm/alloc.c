@@ -186,7 +186,7 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
  * then, and with CDM_ALLOC_SPILL, the caller must hold no lock that reclaim could want. The
  * calling task's cpuset and memory policy do not matter. With CDM_ALLOC_SPILL, and only then,
  * it may be system RAM (cdm_page_is_spilled()), within the device's budget, and also while the
- * device is offline or drained.
+ * device is offline or drained, but not when it is being unregistered or removed.
  *
  * Context: Process context, may sleep, also under mmap_lock; any context but NMI with
  * CDM_ALLOC_ATOMIC.
@@ -261,25 +261,22 @@ bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page)
 }
 EXPORT_SYMBOL_GPL(cdm_page_is_spilled);
 
-static bool has_bad_page(struct page *page, unsigned int order)
-{
-	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);
-
-	return cdm_node_next_bad(pfn, end) < end;
-}
-
-/* False when somebody else refers to the block, so that it cannot be taken apart */
-static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned int order)
-{
-	/* Afterwards it would be the next owner's entry */
-	cdm_will_not_linger(cdm, page);
-	return cdm_node_free_around_bad(page, order);
-}
-
 /* Is every page that comes back just to be freed? In a read-side critical section of RCU. */
 static bool is_sound(const struct cdm_device *cdm)
 {
 	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm_has_bad_pages);
+}
+
+/*
+ * Wait until nobody else refers to a block of pages. The last reference would free it in one
+ * piece, and if one of its pages had gone bad by then, nobody would see that.
+ */
+static bool wait_for_others(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	if (!cdm_may_linger(cdm, page, order))
+		return false;
+	cdm_linger(cdm, page);
+	return true;
 }
 
 /* When there are bad pages, or the device was given up */
@@ -291,18 +288,15 @@ static noinline void put_back_with_care(struct cdm_device *cdm, struct page *pag
 	rcu_read_lock();
 	if (READ_ONCE(cdm->abandoned))
 		; /* lost */
-	else if (order && has_bad_page(page, order))
-		freed = free_around_bad(cdm, page, order);
+	else if (order && cdm_node_has_bad_page(page, order))
+		freed = cdm_node_free_around_bad(page, order);
 	else
 		__free_pages(page, order);
 	if (freed)
 		atomic_sub(1 << order, held);
 	rcu_read_unlock();
-	if (freed)
-		return;
-	if (cdm_may_linger(cdm, page, order))
-		cdm_linger(cdm, page);
-	else
+	/* Somebody else refers to it, too, so that it could not be taken apart */
+	if (!freed && !wait_for_others(cdm, page, order))
 		dev_warn_ratelimited(&cdm->dev, "no memory to free around a bad page: lost %lu\n",
 				     1UL << order);
 }
@@ -310,6 +304,10 @@ static noinline void put_back_with_care(struct cdm_device *cdm, struct page *pag
 static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order,
 			       atomic_t *held)
 {
+	/* Without memory to wait, it is as with any driver's pages */
+	if (order && unlikely(page_count(page) != 1) && wait_for_others(cdm, page, order))
+		return;
+
 	rcu_read_lock();
 	if (unlikely(!is_sound(cdm))) {
 		rcu_read_unlock();
@@ -363,9 +361,9 @@ void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page *
  * @order: the order that it was called with
  *
  * A page that comes back after cdm_device_remove() has given it up stays lost, and so does
- * one that is given back to a device that it is not of, with a line in the log. System RAM
- * counts for the budget until nobody refers to it any more; so long, too, a block with a
- * page that has gone bad counts as the driver's.
+ * one that is given back to a device that it is not of, with a line in the log. Until nobody
+ * else refers to it any more, system RAM counts for the budget, and a block (of an order
+ * above 0) as the driver's.
  *
  * Context: Any context that may free pages: not NMI. Does not sleep.
  */

@@ -4,7 +4,8 @@
  *
  * The driver's word that it has no more use for a page is not enough: a process may have it
  * mapped, or pinned. The page allocator tells nobody of the last reference. Where that
- * matters, the driver's own is kept until it is the only one.
+ * matters (system RAM, which counts for a budget, and blocks of which a page may go bad), the
+ * driver's own is kept until it is the only one.
  *
  * Locking: cdm->pages has its own lock, taken in any context. It holds an entry for each
  * page (the first of a block) that would need memory to be kept otherwise, or is kept: the
@@ -134,8 +135,12 @@ void cdm_collect(struct cdm_device *cdm)
 	unsigned int order;
 	struct page *page;
 
-	while ((page = claim_next(cdm, &pfn, &order)))
+	while ((page = claim_next(cdm, &pfn, &order))) {
+		/* What is free is its next owner's, who may get another entry for it at once */
+		if (!cdm_page_is_spilled(cdm, page))
+			cdm_will_not_linger(cdm, page);
 		cdm_put_back(cdm, page, order);
+	}
 }
 
 static void collect_work(struct work_struct *work)

@@ -242,6 +242,7 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 		break;
 	case MEM_OFFLINE:
 		WRITE_ONCE(node->offlining, false);
+		stock_remember_bad_pages(arg->start_pfn, arg->nr_pages);
 		/* The kernel takes off what never was in it */
 		totalram_pages_add(arg->nr_pages);
 		WRITE_ONCE(node->online_pages, node->online_pages - arg->nr_pages);

@@ -27,14 +27,25 @@
 /* While somebody looks at struct pages of a device's, none of them goes */
 DEFINE_MUTEX(stock_pages_lock);
 
-/* Pfns of bad pages; the values say nothing */
-static DEFINE_XARRAY(bad_pfns);
+/* Pfns of bad pages; the values say nothing. Its lock is taken in any context. */
+static DEFINE_XARRAY_FLAGS(bad_pfns, XA_FLAGS_LOCK_IRQ);
 
-bool cdm_has_bad_pages;
+/* Nobody says here when one goes bad: whatever comes back is looked at */
+bool cdm_has_bad_pages = true;
+
+/* Blocks with a bad page that nobody gets, by the first pfn, with their order: all are marked */
+static DEFINE_XARRAY_FLAGS(withheld_pfns, XA_FLAGS_LOCK_IRQ);
 
 void stock_pages_exit(void)
 {
 	xa_destroy(&bad_pfns);
+	xa_destroy(&withheld_pfns);
+}
+
+static long needs_cdm(const char *what)
+{
+	pr_warn_ratelimited("%s needs a kernel with CONFIG_CDM\n", what);
+	return -EOPNOTSUPP;
 }
 
 /*
@@ -59,21 +70,113 @@ static void enter_cpuset(void)
 		local_bh_enable();
 }
 
+static void remember(struct xarray *pfns, unsigned long pfn, unsigned int order)
+{
+	unsigned long flags;
+	int rc;
+
+	xa_lock_irqsave(pfns, flags);
+	rc = xa_err(__xa_store(pfns, pfn, xa_mk_value(order), GFP_ATOMIC | __GFP_NOWARN));
+	xa_unlock_irqrestore(pfns, flags);
+	if (rc)
+		pr_warn_ratelimited("no memory to remember that page %#llx is bad\n",
+				    PFN_PHYS(pfn));
+}
+
 /*
- * Is one of the pages bad? Then nobody gets any of them: all are marked, so that their block
- * can go offline. memory_failure() leaves a page that is on a CPU's list, or in a large folio
- * that somebody has pinned, where it is, and a block onlined by hand has nothing marked. But
- * all that is allocated on the node is allocated here.
+ * Is a page bad? Firmware tells nobody here of what it reports: it is found by its mark, and
+ * remembered, so that it is found again when the block has been offline.
+ */
+static bool is_bad(struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page);
+	bool known = unlikely(!xa_empty(&bad_pfns)) && cdm_node_next_bad(pfn, pfn + 1) == pfn;
+
+	if (!known && unlikely(PageHWPoison(page))) {
+		remember(&bad_pfns, pfn, 0);
+		known = true;
+	}
+	return known;
+}
+
+/* Is one of the pages bad? Struct pages of what is large have all been written a moment ago. */
+bool cdm_node_has_bad_page(struct page *page, unsigned int order)
+{
+	unsigned long i, nr = 1UL << order;
+	bool bad = false;
+
+	for (i = 0; i < nr; i++)
+		bad |= is_bad(page + i);
+	return bad;
+}
+
+/*
+ * Nobody gets any of the pages until they have been offline. All are marked, so that their block
+ * can go.
+ */
+static void withhold(struct page *page, unsigned int order)
+{
+	unsigned long i;
+
+	remember(&withheld_pfns, page_to_pfn(page), order);
+	for (i = 0; i < 1UL << order; i++)
+		SetPageHWPoison(page + i);
+}
+
+/*
+ * memory_failure() leaves a page that is on a CPU's list, or in a large folio that somebody has
+ * pinned, where it is, and a block onlined by hand has nothing marked. But all that is allocated on
+ * the node is allocated here.
  */
 static bool is_withheld(struct page *page, unsigned int order)
 {
-	unsigned long pfn = page_to_pfn(page), i, nr = 1UL << order;
+	bool bad = cdm_node_has_bad_page(page, order);
 
-	if (likely(xa_empty(&bad_pfns)) || cdm_node_next_bad(pfn, pfn + nr) == pfn + nr)
+	if (unlikely(bad))
+		withhold(page, order);
+	return bad;
+}
+
+/*
+ * What takes a block apart is not exported. Freed in one piece, it would be in no list, but not
+ * offline either, where the allocator checks what it hands out.
+ */
+bool cdm_node_free_around_bad(struct page *page, unsigned int order)
+{
+	if (page_count(page) != 1)
 		return false;
-	for (i = 0; i < nr; i++)
-		SetPageHWPoison(page + i);
+	withhold(page, order);
 	return true;
+}
+
+/* Has the page a mark because of one that is beside it? */
+static bool is_beside_a_bad_one(unsigned long pfn)
+{
+	unsigned int order;
+	void *entry;
+
+	for (order = 1; order <= MAX_PAGE_ORDER; order++) {
+		entry = xa_load(&withheld_pfns, round_down(pfn, 1UL << order));
+		if (entry && xa_to_value(entry) >= order)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A block has gone offline, and its struct pages are about to: remember what firmware has marked
+ * in them. What comes online again is all in order but for these.
+ */
+void stock_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
+{
+	unsigned long pfn, end = start_pfn + nr_pages;
+	void *entry;
+
+	for (pfn = start_pfn; pfn < end; pfn++)
+		if (PageHWPoison(pfn_to_page(pfn)) && !is_beside_a_bad_one(pfn))
+			is_bad(pfn_to_page(pfn));
+	xa_for_each_range(&withheld_pfns, pfn, entry, start_pfn, end - 1)
+		xa_erase_irq(&withheld_pfns, pfn);
 }
 
 struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
@@ -147,6 +250,7 @@ unsigned long cdm_node_free_pages(int nid)
 struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp)
 {
+	needs_cdm("a contiguous range");
 	return NULL;
 }
 
@@ -280,8 +384,7 @@ int cdm_node_retire_page(unsigned long pfn)
 				    PFN_PHYS(pfn));
 		return -EOPNOTSUPP;
 	}
-	WRITE_ONCE(cdm_has_bad_pages, true);
-	rc = xa_err(xa_store(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
+	rc = xa_err(xa_store_irq(&bad_pfns, pfn, xa_mk_value(0), GFP_KERNEL));
 	if (rc)
 		return rc;
 	guard(mutex)(&stock_pages_lock);
@@ -316,31 +419,19 @@ void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr)
 	for (; nr--; ranges++) {
 		end = PHYS_PFN(ranges->start + ranges->size);
 		for (pfn = PHYS_PFN(ranges->start); (pfn = cdm_node_next_bad(pfn, end)) < end;)
-			xa_erase(&bad_pfns, pfn);
+			xa_erase_irq(&bad_pfns, pfn);
 	}
-}
-
-/* Then the block stays the driver's, whole */
-bool cdm_node_free_around_bad(struct page *page, unsigned int order)
-{
-	return false;
-}
-
-static long cannot_migrate(void)
-{
-	pr_warn_ratelimited("migration by request needs a kernel with CONFIG_CDM\n");
-	return -EOPNOTSUPP;
 }
 
 long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
 			    unsigned long nr, int *status, enum cdm_migrate_whose whose)
 {
-	return cannot_migrate();
+	return needs_cdm("migration by request");
 }
 
 long cdm_node_migrate_pfns(int nid, const unsigned long *pfns, unsigned long nr, int *status)
 {
-	return cannot_migrate();
+	return needs_cdm("migration by request");
 }
 
 /* A look at the page with a reference, which is not kept */
@@ -362,5 +453,5 @@ int cdm_node_locate(struct mm_struct *mm, unsigned long addr, unsigned long *pfn
 
 int cdm_node_walk_mappings(unsigned long pfn, cdm_mapping_t visit, void *arg)
 {
-	return -EOPNOTSUPP;
+	return needs_cdm("who maps a page");
 }

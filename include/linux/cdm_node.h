@@ -601,6 +601,7 @@ int cdm_node_retire_page(unsigned long pfn);
 extern bool cdm_has_bad_pages;
 unsigned long cdm_node_next_bad(unsigned long pfn, unsigned long end_pfn);
 void cdm_node_forget_bad(const struct cdm_range *ranges, unsigned int nr);
+bool cdm_node_has_bad_page(struct page *page, unsigned int order);
 bool cdm_node_free_around_bad(struct page *page, unsigned int order);
 
 #endif /* _LINUX_CDM_NODE_H */

@@ -139,6 +139,26 @@ held_by_others()
 }
 test_block_that_others_have() { with_device "" held_by_others; }
 
+# The driver has given it back before: whoever has the last reference frees it in one piece
+bad_after_it_was_freed()
+{
+	local n
+
+	take_all 9 || return
+	expect map "$(tell "map 1")" ok || return
+	expect free "$(tell free)" ok || return
+	expect "held while mapped" "$(cat "$cdm/pages_in_use/driver")" 512 || return
+	for n in $(seq 5 512 $((8 * 512))); do
+		expect retire "$(tell "retire $(address "$n")")" ok || return
+	done
+	expect unmap "$(tell unmap)" ok || return
+	sleep 3
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
+	# shellcheck disable=SC2046
+	listed $(seq 5 512 $((8 * 512)))
+}
+test_block_that_goes_bad_afterwards() { with_device "" bad_after_it_was_freed; }
+
 # lose_all_over: a process has all of the device, and pages all over it go bad: some will be its
 # own. Who calls has its device in $device; $lose is the process then, $retired how many pages.
 lose_all_over()
@@ -302,6 +322,6 @@ test_long_list() { with_device "" long_list; }
 
 run_tests told_at_registration next_device_has_none free_page address_elsewhere \
 	page_of_a_driver page_within_a_block_of_a_driver page_that_firmware_reports \
-	block_that_others_have page_of_a_process within_a_pinned_huge_page \
+	block_that_others_have block_that_goes_bad_afterwards page_of_a_process within_a_pinned_huge_page \
 	within_a_pinned_huge_page_by_firmware page_that_is_bad_and_pinned bad_pages_of_a_device_that_left \
 	refused_registration_touches_nothing long_list
