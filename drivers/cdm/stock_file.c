@@ -236,6 +236,7 @@ static ssize_t read_some(struct address_space *mapping, loff_t pos, struct iov_i
 	size_t part = min_t(size_t, iov_iter_count(to), PAGE_SIZE - offset), done;
 	struct folio *folio = stock_get_folio(mapping, pos >> PAGE_SHIFT);
 	struct page *page;
+	bool is_bad;
 
 	/* Pairs with the lock in lose_file(): what is not there because it is lost is no zeroes */
 	smp_rmb();
@@ -248,8 +249,11 @@ static ssize_t read_some(struct address_space *mapping, loff_t pos, struct iov_i
 		done = iov_iter_zero(part, to);
 	} else {
 		page = folio_file_page(folio, pos >> PAGE_SHIFT);
-		done = PageHWPoison(page) ? 0 : copy_page_to_iter(page, offset, part, to);
+		is_bad = PageHWPoison(page);
+		done = is_bad ? 0 : copy_page_to_iter(page, offset, part, to);
 		folio_put(folio);
+		if (is_bad)
+			return -EIO;
 	}
 	return done ? done : -EFAULT;
 }
@@ -280,6 +284,8 @@ static ssize_t write_some(struct address_space *mapping, loff_t pos, struct iov_
 	size_t offset = offset_in_page(pos);
 	size_t part = min_t(size_t, iov_iter_count(from), PAGE_SIZE - offset), done;
 	struct folio *folio;
+	struct page *page;
+	bool is_bad;
 
 	/* Before the folio is locked: it may be the one that is read from */
 	if (fault_in_iov_iter_readable(from, part) == part)
@@ -289,11 +295,15 @@ static ssize_t write_some(struct address_space *mapping, loff_t pos, struct iov_
 	filemap_invalidate_unlock_shared(mapping);
 	if (IS_ERR(folio))
 		return READ_ONCE(file_of(mapping)->lost) ? -EIO : PTR_ERR(folio);
-	done = copy_page_from_iter_atomic(folio_file_page(folio, pos >> PAGE_SHIFT), offset, part,
-					  from);
+	page = folio_file_page(folio, pos >> PAGE_SHIFT);
+	is_bad = PageHWPoison(page);
+	done = is_bad ? 0 : copy_page_from_iter_atomic(page, offset, part, from);
+	/* What is clean, mm may drop: memory_failure() does, and who takes a page out of use */
+	if (done)
+		folio_mark_dirty(folio);
 	folio_unlock(folio);
 	folio_put(folio);
-	return done;
+	return is_bad ? -EIO : done;
 }
 
 static ssize_t stock_write(struct kiocb *iocb, struct iov_iter *from)
@@ -442,6 +452,7 @@ static struct inode *make_inode(int nid, u64 id, u64 size)
 
 struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 {
+	struct vfsmount *mnt;
 	struct inode *inode;
 	struct file *filp;
 	int rc;
@@ -459,8 +470,12 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 	/* What can be written, nobody collapses */
 	get_write_access(inode);
 	filp = alloc_file_pseudo(inode, files_mnt, "cdm", O_RDWR, &stock_fops);
-	if (IS_ERR(filp))
+	if (IS_ERR(filp)) {
+		/* What a file has: the inode's end must not be that of its file system */
+		mnt = mntget(files_mnt);
 		iput(inode);
+		mntput(mnt);
+	}
 	return filp;
 }
 

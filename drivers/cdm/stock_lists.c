@@ -21,7 +21,23 @@ static struct zoneref *list_of(int nid, int type)
 	return NODE_DATA(nid)->node_zonelists[type]._zonerefs;
 }
 
-/* Take the node's zones out of its own FALLBACK list; who walks it now may see one twice */
+/*
+ * Who walks the list now looks at the index first, and passes what is too high for its caller. At no
+ * moment is it lower than that of the zone beside it.
+ */
+static void replace_entry(struct zoneref *to, const struct zoneref *from)
+{
+	WRITE_ONCE(to->zone_idx, max(to->zone_idx, from->zone_idx));
+	smp_wmb();
+	WRITE_ONCE(to->zone, from->zone);
+	smp_wmb();
+	WRITE_ONCE(to->zone_idx, from->zone_idx);
+}
+
+/*
+ * Take the node's zones out of its own FALLBACK list; who walks it now may see one twice, or
+ * miss one.
+ */
 static void filter_list(const struct stock_node *node)
 {
 	struct zoneref *to = list_of(node->nid, ZONELIST_FALLBACK), *from;
@@ -29,10 +45,8 @@ static void filter_list(const struct stock_node *node)
 	for (from = to; from->zone; from++) {
 		if (zonelist_node_idx(from) == node->nid)
 			continue;
-		if (from != to) {
-			WRITE_ONCE(to->zone_idx, from->zone_idx);
-			WRITE_ONCE(to->zone, from->zone);
-		}
+		if (from != to)
+			replace_entry(to, from);
 		to++;
 	}
 	if (from != to)

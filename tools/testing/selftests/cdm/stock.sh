@@ -152,6 +152,100 @@ test_comes_under_pressure()
 	return $rc
 }
 
+# Who allocates movable memory, and would like it there, gets none, not even in the moment in which
+# blocks come online
+hinted_at()
+{
+	local said answers hinting i rc=0
+
+	said=$(mktemp)
+	while [ -e "$said" ]; do
+		printf 'alloc %d 0 3000 how=3\nfree\n' $nid
+	done | "$here/cdm_test_ctl" >"$said" &
+	hinting=$!
+	for i in 1 2 3; do
+		expect "online, time $i" "$(write online_movable "$cdm/state")" ok || rc=1
+		expect "offline, time $i" "$(write offline "$cdm/state")" ok || rc=1
+	done
+	sleep 1
+	answers=$(grep -c '^ok 0 3000$' "$said")
+	[ "$answers" -ge 10 ] || fail "$answers allocations meanwhile" || rc=1
+	expect "of the device" "$(grep -v '^ok 0 3000$' "$said" | grep -v '^ok$')" "" || rc=1
+	rm "$said"
+	wait $hinting
+	return $rc
+}
+test_comes_while_others_want_it() { with_device "caps=0 online_policy=1" hinted_at; }
+
+# The device's pages that are on a list of the LRU, as pfns (KPF_LRU, KPF_UNEVICTABLE)
+pages_on_lru()
+{
+	perl -e 'open F, "<", "/proc/kpageflags" or die; seek F, 8 * $ARGV[0], 0; read F, $b, 8 * $ARGV[1];
+		my $i = 0; for (unpack "Q*", $b) { print $ARGV[0] + $i, "\n" if $_ >> 5 & 1 || $_ >> 18 & 1; $i++ }' \
+		$((start / $(getconf PAGESIZE))) $((device_blocks * block / $(getconf PAGESIZE)))
+}
+
+# What was written stays, also where somebody wants the page out of use; what hardware has lost is
+# an error, not zeroes
+written_and_lost()
+{
+	local memory=/sys/devices/system/memory page file pfn got rc=0
+	page=$(getconf PAGESIZE)
+
+	exec {file}<>"/dev/$(basename "$cdm")" || return
+	head -c $((4 * page)) /dev/zero | tr '\0' x >&$file || rc=1
+	for pfn in $(pages_on_lru); do
+		write "$(printf '%#x' $((pfn * page)))" $memory/soft_offline_page >/dev/null
+	done
+	got=$(perl -e 'open F, "<&=", $ARGV[0]; sysseek F, 0, 0; sysread F, $b, $ARGV[1];
+		print length $b, " ", $b =~ tr/x//' "$file" $((4 * page)))
+	expect "what is read, what of it was written" "$got" "$((4 * page)) $((4 * page))" || rc=1
+	pfn=$(pages_on_lru | head -n 1)
+	[ -n "$pfn" ] || fail "no page is on a list" || rc=1
+	write "$(printf '%#x' $((pfn * page)))" $memory/hard_offline_page >/dev/null
+	# which of the four it is, nobody says
+	got=$(perl -e 'open F, "+<&=", $ARGV[0]; for (0 .. 3) { sysseek F, $_ * $ARGV[1], 0;
+		$b = "x" x $ARGV[1]; $n++ if !defined syswrite(F, $b) && $!{EIO};
+		sysseek F, $_ * $ARGV[1], 0; $n++ if !defined sysread(F, $b, $ARGV[1]) && $!{EIO} }
+		print $n' "$file" "$page")
+	expect "EIO where it is lost" "$got" 2 || rc=1
+	exec {file}>&-
+	return $rc
+}
+test_what_was_written_stays()
+{
+	[ -e /sys/devices/system/memory/soft_offline_page ] || return "$KSFT_SKIP"
+	with_device caps=0 written_and_lost
+}
+
+# Firmware's word is heard by mm alone: a driver's block of which a page is bad is nobody's again
+reported_by_firmware()
+{
+	local page=$(getconf PAGESIZE) all=$((device_blocks * block / $(getconf PAGESIZE))) n answer
+
+	answer=$(tell "alloc $nid 9 $((all / 512))")
+	[[ $answer =~ ^ok\ [0-9]+\ 0$ ]] || fail "blocks: $answer" || return
+	for n in 700 5000; do
+		write "$(printf '%#x' $((start + n * page)))" \
+			/sys/devices/system/memory/hard_offline_page >/dev/null
+	done
+	expect free "$(tell free)" ok || return
+	# whatever they find, it is not these
+	answer=$(tell "alloc $nid 9 $((all / 512))")
+	[[ $answer =~ ^ok\ [0-9]+\ 0$ ]] || fail "blocks again: $answer" || return
+	expect free "$(tell free)" ok || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	expect listed "$(cat "$cdm/bad_pages")" "$(printf '0x%016x\n' $((start + 700 * page)) \
+		$((start + 5000 * page)))" || return
+	# a kernel's own rule, until the memory has been removed
+	expect online "$(write online_movable "$cdm/state")" EHWPOISON
+}
+test_bad_pages_by_firmware()
+{
+	[ -e /sys/devices/system/memory/hard_offline_page ] || return "$KSFT_SKIP"
+	with_device caps=0 reported_by_firmware
+}
+
 # Nobody had time to move anything away
 pulled_out()
 {
@@ -268,9 +362,11 @@ cycle()
 	exec {file}<>/dev/cdm0 || return
 	head -c 64M /dev/zero >&$file || return
 	expect used "$(used_pages $nid)" 16384 || return
+	"$CDM_PLUG" remove && rmmod cdm_pci cdm_edu || return
+	# its content is in RAM now
 	expect "unloading in use" "$(rmmod cdm 2>&1 | grep -c 'in use')" 1 || return
 	exec {file}>&-
-	"$CDM_PLUG" remove && rmmod cdm_pci cdm_edu cdm
+	rmmod cdm
 }
 
 footprint()
@@ -303,5 +399,5 @@ test_load_cycles_leave_nothing()
 }
 
 run_tests alone_from_the_start alone_in_the_accounts policies_cannot_name_it no_suspend auto_onlining_finds_no_other_zone by_hand driver_gets_pages \
-	driver_in_a_cpuset what_it_cannot_do comes_under_pressure bad_pages_stay_away \
-	surprise_removal load_cycles_leave_nothing
+	driver_in_a_cpuset what_it_cannot_do comes_under_pressure comes_while_others_want_it what_was_written_stays \
+	bad_pages_stay_away bad_pages_by_firmware surprise_removal load_cycles_leave_nothing
