@@ -436,6 +436,9 @@ static bool count_mapping(struct mm_struct *mm, unsigned long addr, void *arg)
 	return true;
 }
 
+/* Pages at a time: an array of what became of each is kept meanwhile */
+#define FETCH_MAX (SZ_1G >> PAGE_SHIFT)
+
 /* What a card does that faults on a process's memory: from here on it is near */
 static long fetch(struct card *card, struct mm_struct *mm, unsigned long addr, unsigned long nr)
 {
@@ -469,7 +472,7 @@ static ssize_t fetch_store(struct device *dev, struct device_attribute *attr, co
 	int pid;
 	long rc;
 
-	if (sscanf(buf, "%d %lx %lu", &pid, &addr, &nr) != 3)
+	if (sscanf(buf, "%d %lx %lu", &pid, &addr, &nr) != 3 || nr > FETCH_MAX)
 		return -EINVAL;
 	mm = mm_of(pid);
 	if (!mm)
@@ -641,7 +644,7 @@ static unsigned int known_bad(const struct card *card, const struct cdm_range *m
 	return nr;
 }
 
-/* One of the devices of a card; the first one has the node that firmware names, if any */
+/* One of the devices of a card, with the node that firmware names for it, if any */
 static int add_partition(struct card *card, const struct cdm_range *memory)
 {
 	struct device *dev = &card->pdev->dev;
@@ -649,7 +652,7 @@ static int add_partition(struct card *card, const struct cdm_range *memory)
 	struct cdm_config config = {
 		.ranges = memory,
 		.nr_ranges = 1,
-		.nid = card->nr ? CDM_NID_AUTO : cdm_firmware_nid(card->pdev),
+		.nid = cdm_firmware_nid(card->pdev, card->nr),
 		.fallback = system_fallback ? CDM_FALLBACK_SYSTEM : CDM_FALLBACK_NONE,
 		.online_policy = manual ? CDM_ONLINE_MANUAL : CDM_ONLINE_AUTO,
 		.caps = CDM_CAP_USER_BIND & CDM_CAPS_SUPPORTED,

@@ -136,30 +136,45 @@ static loff_t cdm_file_llseek(struct file *filp, loff_t offset, int whence)
 	return fixed_size_llseek(filp, offset, whence, file->cdm->size);
 }
 
-/* A structure of user space that begins with its size, into one of ours of @size bytes */
-static int read_request(void *req, size_t size, void __user *user)
+/*
+ * A structure of user space that begins with its size, of at least @ver0 bytes, into one of ours
+ * of @size bytes, which begins with user space's size then
+ */
+static int read_request(void *req, size_t size, size_t ver0, void __user *user)
 {
 	u32 usize;
+	int rc;
 
 	if (get_user(usize, (u32 __user *)user))
 		return -EFAULT;
-	if (usize < size)
+	if (usize < ver0)
 		return -EINVAL;
 	if (usize > PAGE_SIZE)
 		return -E2BIG;
-	return copy_struct_from_user(req, size, user, usize);
+	rc = copy_struct_from_user(req, size, user, usize);
+	/* It may have been changed since */
+	*(u32 *)req = usize;
+	return rc;
+}
+
+/* An answer of @size bytes; a program that is older than its last members has no room for them */
+static int write_answer(const void *answer, size_t size, void __user *user, size_t usize)
+{
+	return copy_to_user(user, answer, min(size, usize)) ? -EFAULT : 0;
 }
 
 static long do_info(struct cdm_file *file, void __user *user)
 {
 	struct cdm_device *cdm = file->cdm;
 	struct cdm_ioc_info info;
-	int rc = read_request(&info, sizeof(info), user);
+	u32 usize;
+	int rc = read_request(&info, sizeof(info), CDM_IOC_INFO_SIZE_VER0, user);
 
 	if (rc)
 		return rc;
 	if (info.flags || info.reserved)
 		return -EINVAL;
+	usize = info.size;
 	info.size = sizeof(info);
 	info.node = cdm->config.nid;
 	info.device_size = cdm->size;
@@ -167,14 +182,14 @@ static long do_info(struct cdm_file *file, void __user *user)
 	info.free_size = PFN_PHYS(cdm_device_free_pages(cdm));
 	info.quota = cdm_node_file_quota(file->memory);
 	info.used = cdm_node_file_used(file->memory);
-	return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;
+	return write_answer(&info, sizeof(info), user, usize);
 }
 
 /* Who passes the file on may want it to stay as it is */
 static long do_quota(struct cdm_file *file, void __user *user)
 {
 	struct cdm_ioc_quota req;
-	int rc = read_request(&req, sizeof(req), user);
+	int rc = read_request(&req, sizeof(req), CDM_IOC_QUOTA_SIZE_VER0, user);
 
 	if (rc)
 		return rc;
@@ -203,7 +218,7 @@ static long do_migrate(struct cdm_file *file, void __user *user)
 	int *status __free(kvfree) = NULL;
 	struct cdm_ioc_migrate req;
 	unsigned long nr;
-	long rc = read_request(&req, sizeof(req), user);
+	long rc = read_request(&req, sizeof(req), CDM_IOC_MIGRATE_SIZE_VER0, user);
 
 	if (rc)
 		return rc;
@@ -222,7 +237,7 @@ static long do_migrate(struct cdm_file *file, void __user *user)
 	req.moved = rc;
 	if (req.status && copy_to_user(u64_to_user_ptr(req.status), status, nr * sizeof(*status)))
 		return -EFAULT;
-	return copy_to_user(user, &req, sizeof(req)) ? -EFAULT : 0;
+	return write_answer(&req, sizeof(req), user, req.size);
 }
 
 static long cdm_file_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)

@@ -323,7 +323,9 @@ EXPORT_SYMBOL_GPL(cdm_devices_lost);
 
 static int is_on_node(struct device *dev, const void *nid)
 {
-	return to_cdm_device(dev)->config.nid == *(const int *)nid;
+	const struct cdm_device *cdm = to_cdm_device(dev);
+
+	return cdm->config.nid == *(const int *)nid && !READ_ONCE(cdm->removed);
 }
 
 /**
@@ -346,7 +348,8 @@ static int has_address(struct device *dev, const void *addr)
 {
 	const struct cdm_device *cdm = to_cdm_device(dev);
 
-	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, *(const u64 *)addr);
+	return cdm_ranges_have(cdm->ranges, cdm->nr_ranges, *(const u64 *)addr) &&
+	       !READ_ONCE(cdm->removed);
 }
 
 /**

@@ -6,23 +6,35 @@
 #include <linux/numa.h>
 #include <linux/pci.h>
 
+/* Is it an entry for this device's memory? A PCI handle: segment, then bus, then devfn. */
+static bool is_initiator_of(const struct acpi_srat_generic_affinity *gi,
+			    const struct pci_dev *pdev)
+{
+	return gi->header.type == ACPI_SRAT_TYPE_GENERIC_AFFINITY &&
+	       gi->header.length >= sizeof(*gi) &&
+	       gi->flags & ACPI_SRAT_GENERIC_AFFINITY_ENABLED &&
+	       gi->device_handle_type == 1 &&
+	       (gi->device_handle[0] | gi->device_handle[1] << 8) == pci_domain_nr(pdev->bus) &&
+	       gi->device_handle[2] == pdev->bus->number &&
+	       gi->device_handle[3] == pdev->devfn;
+}
+
 /**
  * cdm_firmware_nid() - which node does firmware name for a PCI device's memory?
  * @pdev: the device
+ * @n: of those that it names the nth, from 0 on: one for each partition
  *
- * By a generic initiator of ACPI's SRAT (Generic Initiator Affinity Structure, ACPI 6.3), as on
- * machines with Grace.
+ * By the generic initiators of ACPI's SRAT (Generic Initiator Affinity Structure, ACPI 6.3), in
+ * the table's order, as on machines with Grace.
  *
  * Context: Process context.
- * Return: the node, for &cdm_config.nid; %CDM_NID_AUTO where it names none.
+ * Return: the node, for &cdm_config.nid; %CDM_NID_AUTO where it names no nth.
  */
-int cdm_firmware_nid(struct pci_dev *pdev)
+int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
 {
-	struct acpi_srat_generic_affinity *gi;
-	int segment;
 	struct acpi_subtable_header *entry;
 	struct acpi_table_header *srat;
-	int nid = CDM_NID_AUTO;
+	int nid = NUMA_NO_NODE;
 	void *end;
 
 	if (ACPI_FAILURE(acpi_get_table(ACPI_SIG_SRAT, 0, &srat)))
@@ -30,20 +42,11 @@ int cdm_firmware_nid(struct pci_dev *pdev)
 
 	end = (void *)srat + srat->length;
 	for (entry = (void *)srat + sizeof(struct acpi_table_srat);
-	     (void *)(entry + 1) <= end && entry->length;
+	     (void *)(entry + 1) <= end && entry->length && (void *)entry + entry->length <= end;
 	     entry = (void *)entry + entry->length) {
-		gi = (void *)entry;
-		if (entry->type != ACPI_SRAT_TYPE_GENERIC_AFFINITY ||
-		    entry->length < sizeof(*gi) || (void *)entry + entry->length > end)
-			continue;
-		if (!(gi->flags & ACPI_SRAT_GENERIC_AFFINITY_ENABLED) ||
-		    gi->device_handle_type != 1)
-			continue;
-		/* A PCI handle: segment, then bus in the low and devfn in the high byte */
-		segment = gi->device_handle[0] | gi->device_handle[1] << 8;
-		if (segment == pci_domain_nr(pdev->bus) &&
-		    gi->device_handle[2] == pdev->bus->number &&
-		    gi->device_handle[3] == pdev->devfn) {
+		struct acpi_srat_generic_affinity *gi = (void *)entry;
+
+		if (is_initiator_of(gi, pdev) && !n--) {
 			nid = pxm_to_node(gi->proximity_domain);
 			break;
 		}

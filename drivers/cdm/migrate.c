@@ -60,7 +60,8 @@ long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned lon
  *
  * Context: Process context. Takes mmap_lock. Sleeps.
  * Return: how many pages are there; -EINVAL for an address that is not a page's; -ENODEV when
- * the device is not online, -ENOMEM, both with nothing done.
+ * the device is not online, -ENOMEM, -EOPNOTSUPP on a kernel without CONFIG_CDM, all with nothing
+ * done.
  */
 long cdm_migrate_range(struct cdm_device *to, struct mm_struct *mm, unsigned long start,
 		       unsigned long nr_pages, int *status)
@@ -100,7 +101,8 @@ EXPORT_SYMBOL_GPL(cdm_migrate_pfns);
  * cdm_device_at().
  *
  * Context: Process context. Takes mmap_lock.
- * Return: the node; -EFAULT where nothing is mapped, -ENOENT where no page is.
+ * Return: the node; -EFAULT where nothing is mapped, -ENOENT where no page is (-EFAULT on a kernel
+ * without CONFIG_CDM).
  */
 int cdm_locate(struct mm_struct *mm, unsigned long addr, u64 *phys)
 {
@@ -123,7 +125,8 @@ EXPORT_SYMBOL_GPL(cdm_locate);
  *
  * Context: Process context. Takes the folio's lock and that of its rmap: @visit must not
  * take mmap_lock.
- * Return: how many mappings were visited; -ENOENT for what is no user's page.
+ * Return: how many mappings were visited; -ENOENT for what is no user's page; -EOPNOTSUPP on a
+ * kernel without CONFIG_CDM.
  */
 int cdm_walk_mappings(u64 phys, cdm_mapping_t visit, void *arg)
 {

@@ -34,7 +34,8 @@ enum cdm_online_policy {
  * @drain: give back what can be given back of the pages that cdm_alloc_pages() returned,
  *	because the memory is to go offline, or has gone. What the driver has mapped for user
  *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
- *	cdm_device_*(), and gets no pages of the device meanwhile.
+ *	cdm_device_*(), and gets no pages of the device meanwhile, nor system RAM for it where
+ *	the device is being unregistered or removed.
  * @evict: give pages back, because an allocation found the device full. @nr_pages are those of
  *	the allocation, in one piece, and what the device is below the reserve that the page
  *	allocator keeps. Called at most three times for an allocation (of many: for one page of
@@ -126,9 +127,12 @@ unsigned long cdm_device_free_pages(const struct cdm_device *cdm);
 struct pci_dev;
 
 #if IS_ENABLED(CONFIG_PCI) && IS_ENABLED(CONFIG_ACPI)
-int cdm_firmware_nid(struct pci_dev *pdev);
+int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n);
 #else
-static inline int cdm_firmware_nid(struct pci_dev *pdev) { return CDM_NID_AUTO; }
+static inline int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
+{
+	return CDM_NID_AUTO;
+}
 #endif
 
 int cdm_device_online(struct cdm_device *cdm);

@@ -8,8 +8,9 @@
  * online, gets SIGBUS, and write() fails with ENOSPC.
  *
  * Every structure begins with its size, which the program fills in: a kernel that knows a
- * larger one takes what is missing as 0, one that knows a smaller one refuses (E2BIG) what
- * it does not know, unless it is 0. Flags that are not known are refused (EINVAL).
+ * larger one takes what is missing as 0 and leaves it out of its answer, one that knows a
+ * smaller one refuses (E2BIG) what it does not know, unless it is 0. Smaller than it was at first
+ * (..._SIZE_VER0, in bytes) none can be. Flags that are not known are refused (EINVAL).
  */
 #ifndef _UAPI_LINUX_CDM_H
 #define _UAPI_LINUX_CDM_H
@@ -19,7 +20,7 @@
 
 /**
  * struct cdm_ioc_info - the device, and what the file has of it; all sizes in bytes
- * @size: of this structure
+ * @size: of this structure; out: of the one that the kernel knows
  * @flags: 0
  * @node: the device's NUMA node
  * @reserved: 0
@@ -41,6 +42,8 @@ struct cdm_ioc_info {
 	__u64 used;
 };
 
+#define CDM_IOC_INFO_SIZE_VER0	56
+
 /**
  * struct cdm_ioc_quota - how much the file may have
  * @size: of this structure
@@ -52,6 +55,8 @@ struct cdm_ioc_quota {
 	__u32 flags;
 	__u64 quota;
 };
+
+#define CDM_IOC_QUOTA_SIZE_VER0	16
 
 /* Move to system RAM, not to the device: RAM that is the process's, and its cgroup's */
 #define CDM_MIGRATE_TO_RAM	(1 << 0)
@@ -78,6 +83,8 @@ struct cdm_ioc_migrate {
 	__u64 status;
 	__u64 moved;
 };
+
+#define CDM_IOC_MIGRATE_SIZE_VER0	40
 
 /* Errors of all: EFAULT, E2BIG, EINVAL for a size that is too small and for unknown flags */
 #define CDM_IOC_INFO		_IOWR(0xcd, 0x10, struct cdm_ioc_info)

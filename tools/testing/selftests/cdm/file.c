@@ -80,15 +80,24 @@ static uint64_t used(int fd)
 
 TEST_F(file, memory_of_the_device)
 {
+	struct cdm_ioc_info info = { .size = sizeof(info) };
+	uint64_t free_size;
 	long i, other = 0;
 
-	EXPECT_EQ(used(self->fd), 0);
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_INFO, &info), 0);
+	EXPECT_EQ(info.used, 0);
+	EXPECT_EQ(info.online_size, info.device_size);
+	free_size = info.free_size;
 	for (i = 0; i < (long)SIZE; i++)
 		other += self->p[i] != 0;
 	EXPECT_EQ(other, 0);
 	memset(self->p, 0x5a, SIZE);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
-	EXPECT_EQ(used(self->fd), SIZE);
+	ASSERT_EQ(ioctl(self->fd, CDM_IOC_INFO, &info), 0);
+	EXPECT_EQ(info.used, SIZE);
+	/* the lists of single pages that CPUs keep are not counted as free */
+	EXPECT_GE(free_size - info.free_size, SIZE);
+	EXPECT_LE(free_size - info.free_size, SIZE + 8 * MIB);
 }
 
 /* Neither a policy nor a cpuset says otherwise: the file does */
@@ -200,6 +209,9 @@ TEST_F(file, advised_and_protected)
 	EXPECT_EQ(self->p[SIZE / 2], 5);
 	ASSERT_EQ(mprotect(self->p, SIZE, PROT_READ), 0);
 	EXPECT_EQ(self->p[SIZE / 2], 5);
+	/* a system call says EFAULT where a store would be a SIGSEGV */
+	EXPECT_EQ(pread(self->fd, self->p + SIZE / 2, 1, 0), -1);
+	EXPECT_EQ(errno, EFAULT);
 	ASSERT_EQ(mprotect(self->p, SIZE, PROT_READ | PROT_WRITE), 0);
 	ASSERT_EQ(mlock(self->p, SIZE), 0);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
@@ -208,6 +220,46 @@ TEST_F(file, advised_and_protected)
 	ASSERT_EQ(munlock(self->p, SIZE), 0);
 	madvise(self->p, SIZE, MADV_PAGEOUT);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
+}
+
+/* The other things that it does with memory that others may share, on pages that are there */
+TEST_F(file, userfaultfd_by_hand)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_WP_HUGETLBFS_SHMEM };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)self->p, SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR |
+			UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_zeropage zero = { .range = { reg.range.start, self->page_size } };
+	struct uffdio_continue again = { .range = { reg.range.start + SIZE / 2,
+						    self->page_size } };
+	struct uffdio_writeprotect wp = { .range = again.range,
+					  .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (!kernel_has_cdm())
+		SKIP(return, "needs CONFIG_CDM");
+	ASSERT_GE(uffd, 0);
+	if (ioctl(uffd, UFFDIO_API, &api))
+		SKIP(return, "no write-protection of shared memory on this architecture");
+	ASSERT_EQ(pwrite(self->fd, "\x31", 1, SIZE / 2), 1);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_REGISTER, &reg), 0);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_ZEROPAGE, &zero), 0);
+	EXPECT_EQ(self->p[0], 0);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_CONTINUE, &again), 0);
+	EXPECT_EQ(self->p[SIZE / 2], 0x31);
+	ASSERT_EQ(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp), 0);
+	/* nobody waits for a handler in the kernel, which is told that it cannot write */
+	EXPECT_EQ(pread(self->fd, self->p + SIZE / 2, 1, 0), -1);
+	EXPECT_EQ(errno, EFAULT);
+	wp.mode = 0;
+	ASSERT_EQ(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp), 0);
+	EXPECT_EQ(pread(self->fd, self->p + SIZE / 2, 1, 0), 1);
+	EXPECT_EQ(self->p[SIZE / 2], 0);
+	EXPECT_EQ(pages_on(self->p, self->page_size, NODE(self->nid)), 1);
+	EXPECT_EQ(pages_on(self->p + SIZE / 2, self->page_size, NODE(self->nid)), 1);
+	close(uffd);
 }
 
 static void *fill_missing(void *arg)
