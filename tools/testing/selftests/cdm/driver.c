@@ -26,7 +26,7 @@ FIXTURE_VARIANT_ADD(driver, in_a_cpuset) { .cpuset = IN_A_CPUSET };
 
 FIXTURE_SETUP(driver)
 {
-	unsigned long devices = node_mask("has_cdm");
+	unsigned long devices = cdm_nodes();
 
 	self->fd = open("/dev/cdm_test", O_RDWR);
 	if (self->fd < 0 || !devices)
@@ -160,12 +160,19 @@ TEST_F(driver, exhaustion)
 	min = idle_pages(self->nid);
 	EXPECT_EQ(req.elsewhere, 0);
 	EXPECT_EQ(req.on_node + min, idle);
-	/* What stays is the watermark of the zone: at most 1 % here */
-	EXPECT_LT(min, idle / 100);
+	/*
+	 * What stays is the watermark of the zone: at most 1 % here; and what lies on the lists of
+	 * other CPUs, from where our mm side fetches it.
+	 */
+	EXPECT_LT(min, idle / (kernel_has_cdm() ? 100 : 8));
 
-	/* The list that the test module keeps takes some ten bytes a page */
+	/*
+	 * The list that the test module keeps takes some ten bytes a page, and KASAN keeps up to
+	 * 1/32 of RAM from whoever freed it last.
+	 */
 	for (nid = 0; nid < 2; nid++) {
-		EXPECT_LE(labs(node_value(nid, "meminfo", "MemFree:") - ram_free[nid]), 4096);
+		EXPECT_LE(labs(node_value(nid, "meminfo", "MemFree:") - ram_free[nid]),
+			  4096 + node_value(nid, "meminfo", "MemTotal:") / 32);
 		EXPECT_EQ(node_value(nid, "numastat", "numa_foreign"), foreign[nid]);
 	}
 
