@@ -165,11 +165,15 @@ static void check_numa_balancing(void)
 static int check_cpuset(const char *path, const struct stat *stat, int type, struct FTW *ftw)
 {
 	const struct device *device;
-	char mems[256];
+	char mems[256], first[4096];
 	size_t i;
 
 	if (strcmp(path + ftw->base, "cpuset.mems") || !read_text(path, mems, sizeof(mems)) ||
 	    !*mems)
+		return 0;
+	/* Only cgroup v1's first group has that file: all of RAM is its, and it restricts nobody */
+	snprintf(first, sizeof(first), "%.*srelease_agent", ftw->base, path);
+	if (!access(first, F_OK))
 		return 0;
 	for (i = 0; i < devices.nr; i++) {
 		device = &devices.list[i];

@@ -85,8 +85,12 @@ static void explain(const struct change *change)
 		break;
 	case EBUSY:
 		read_device_file(device, "pages_in_use/driver", driver, sizeof(driver));
-		fail("%s: its driver holds %s pages: stop what uses the device, or unload its driver",
-		     device->name, driver);
+		if (atol(driver))
+			fail("%s: its driver holds %s pages: stop what uses the device, or unload its driver",
+			     device->name, driver);
+		else
+			fail("%s: somebody refers to a page of it that is bad, or the machine is about to sleep: see dmesg",
+			     device->name);
 		break;
 	case ETIMEDOUT:
 		read_device_file(device, "pages_in_use/pinned", pinned, sizeof(pinned));

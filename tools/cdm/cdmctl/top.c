@@ -70,14 +70,7 @@ static void show_json(const struct devices *now, const struct devices *before, d
 	for (i = 0; i < now->nr; i++) {
 		device = &now->list[i];
 		rates = rates_of(device, same_device(before, device->name), seconds);
-		one = json_object_new_object();
-		json_object_object_add(one, "device", json_object_new_string(device->name));
-		json_object_object_add(one, "node", json_object_new_int(device->node));
-		json_object_object_add(one, "state", json_object_new_string(device->state));
-		json_object_object_add(one, "free", json_object_new_uint64(device->free));
-		json_object_object_add(one, "driver", json_object_new_uint64(device->driver));
-		json_object_object_add(one, "spill_used",
-				       json_object_new_uint64(device->spill_used));
+		one = device_json(device, false);
 		json_object_object_add(one, "allocated_pages_per_s",
 				       json_object_new_double(rates.allocated));
 		json_object_object_add(one, "failed_per_s", json_object_new_double(rates.failed));

@@ -39,21 +39,45 @@ static uint64_t bytes_of_process(int pid, int node)
 	return bytes;
 }
 
+/*
+ * "0::/system.slice", whose path may have colons of its own; of cgroup v1 a line for each
+ * hierarchy, and that of memory is asked for
+ */
+static void read_cgroup(int pid, char *cgroup, size_t size)
+{
+	char path[64], *line = NULL, *controllers, *name;
+	size_t len = 0;
+	FILE *file;
+
+	*cgroup = 0;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (getline(&line, &len, file) > 0) {
+		controllers = strchr(line, ':');
+		name = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!name)
+			continue;
+		*name++ = 0;
+		if (!*cgroup || strstr(controllers, "memory"))
+			snprintf(cgroup, size, "%.*s", (int)strcspn(name, "\n"), name);
+	}
+	free(line);
+	fclose(file);
+}
+
 static struct json_object *user_json(int pid, uint64_t bytes)
 {
 	struct json_object *user = json_object_new_object();
-	char path[64], text[256] = "", *cgroup;
+	char path[64], text[256] = "";
 
 	json_object_object_add(user, "pid", json_object_new_int(pid));
 	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	read_text(path, text, sizeof(text));
 	json_object_object_add(user, "command", json_object_new_string(text));
-	*text = 0;
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	read_text(path, text, sizeof(text));
-	/* "0::/system.slice" */
-	cgroup = strrchr(text, ':');
-	json_object_object_add(user, "cgroup", json_object_new_string(cgroup ? cgroup + 1 : ""));
+	read_cgroup(pid, text, sizeof(text));
+	json_object_object_add(user, "cgroup", json_object_new_string(text));
 	json_object_object_add(user, "bytes", json_object_new_uint64(bytes));
 	return user;
 }
