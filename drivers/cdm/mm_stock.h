@@ -56,7 +56,7 @@ int stock_fail_page(unsigned long pfn);
 
 /* stock_pages.c */
 extern struct mutex stock_pages_lock;
-unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr);
+unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr, bool fresh);
 int stock_retire_known(const struct cdm_range *ranges, unsigned int nr);
 void stock_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages);
 void stock_pages_exit(void);

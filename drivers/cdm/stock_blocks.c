@@ -232,8 +232,8 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 	return rc;
 }
 
-/* Nobody could have got a page; should a kernel be made otherwise than those that we know */
-static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int nr)
+/* Does nobody but drivers and our files have a page, nor can anybody get one? */
+static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int nr, bool fresh)
 {
 	unsigned long strangers;
 
@@ -241,21 +241,38 @@ static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int
 		pr_err("node %d is in another node's zonelist: taken offline again\n", nid);
 		return -EOPNOTSUPP;
 	}
-	strangers = stock_strangers(ranges, nr);
+	strangers = stock_strangers(ranges, nr, fresh);
 	if (strangers) {
-		pr_err("node %d has %lu pages of others: taken offline again\n", nid, strangers);
+		pr_warn("node %d has %lu pages of others\n", nid, strangers);
 		return -EBUSY;
 	}
 	return 0;
 }
 
+/*
+ * When the node's first block comes online, the kernel composes its list anew. That of 6.1 has the
+ * node itself, from then until MEM_ONLINE: who would like movable memory there gets some of that
+ * block. With the other blocks online the list stays as it is when this one goes and comes again,
+ * and what slipped in is in RAM.
+ */
+static int clear_first_block(const struct cdm_range *ranges)
+{
+	unsigned long block = first_block(ranges);
+
+	return set_block(block, false) ?: set_block(block, true);
+}
+
 int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 {
+	int nid = stock_nid_of(ranges);
+	bool fresh = !READ_ONCE(stock_node(nid)->online_pages);
 	int rc = change_all(ranges, nr, true);
 
 	if (rc)
 		return rc;
-	rc = check_isolation(stock_nid_of(ranges), ranges, nr);
+	rc = check_isolation(nid, ranges, nr, fresh);
+	if (rc == -EBUSY && fresh)
+		rc = clear_first_block(ranges) ?: check_isolation(nid, ranges, nr, fresh);
 	if (!rc)
 		rc = stock_retire_known(ranges, nr);
 	if (rc)

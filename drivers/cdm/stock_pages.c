@@ -260,10 +260,14 @@ static bool is_drivers(struct folio *folio)
 	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
 }
 
-/* What a walk over a device's pages has counted; @strangers: of neither drivers nor our files */
+/*
+ * What a walk over a device's pages has counted; @strangers: of neither drivers nor our files;
+ * @kernels: of drivers, or of others in the kernel, who cannot be told apart
+ */
 struct stock_count {
 	struct cdm_page_count pages;
 	unsigned long strangers;
+	unsigned long kernels;
 };
 
 static void count_folio(struct folio *folio, unsigned long nr, struct stock_count *count)
@@ -272,8 +276,10 @@ static void count_folio(struct folio *folio, unsigned long nr, struct stock_coun
 	long expected = folio_mapcount(folio) + 1;
 
 	/* The driver core counts it */
-	if (is_drivers(folio))
+	if (is_drivers(folio)) {
+		count->kernels += nr;
 		return;
+	}
 	if (!stock_owns_folio(folio))
 		count->strangers += nr;
 	if (folio->mapping && !folio_test_anon(folio))
@@ -335,13 +341,13 @@ void cdm_node_count_pages(const struct cdm_range *ranges, unsigned int nr,
 	*pages = count.pages;
 }
 
-/* Pages that somebody has got by accident */
-unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr)
+/* Pages that somebody has got by accident; if @fresh, before any driver could have got one */
+unsigned long stock_strangers(const struct cdm_range *ranges, unsigned int nr, bool fresh)
 {
 	struct stock_count count;
 
 	count_all(ranges, nr, &count);
-	return count.strangers;
+	return count.strangers + (fresh ? count.kernels : 0);
 }
 
 /* Only files of the device have pages here: nobody can bind to the node */

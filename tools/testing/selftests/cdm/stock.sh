@@ -153,10 +153,12 @@ test_comes_under_pressure()
 }
 
 # Who allocates movable memory, and would like it there, gets none, not even in the moment in which
-# blocks come online
+# blocks come online. On 6.1 some of the first block, for as long as the onlining takes.
 hinted_at()
 {
-	local said answers hinting i rc=0
+	local said answers hinting i moment='^ok [0-9]* [0-9]*$' rc=0
+
+	[[ $(uname -r) == 6.1.* ]] || moment='^ok 0 3000$'
 
 	said=$(mktemp)
 	while [ -e "$said" ]; do
@@ -165,12 +167,13 @@ hinted_at()
 	hinting=$!
 	for i in 1 2 3; do
 		expect "online, time $i" "$(write online_movable "$cdm/state")" ok || rc=1
+		expect "used, time $i" "$(used_pages $nid)" 0 || rc=1
 		expect "offline, time $i" "$(write offline "$cdm/state")" ok || rc=1
 	done
 	sleep 1
 	answers=$(grep -c '^ok 0 3000$' "$said")
 	[ "$answers" -ge 10 ] || fail "$answers allocations meanwhile" || rc=1
-	expect "of the device" "$(grep -v '^ok 0 3000$' "$said" | grep -v '^ok$')" "" || rc=1
+	expect "of the device" "$(grep -v "$moment" "$said" | grep -v '^ok$')" "" || rc=1
 	rm "$said"
 	wait $hinting
 	return $rc
