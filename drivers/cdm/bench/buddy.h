@@ -25,6 +25,12 @@ static inline int bench_buddy_init(struct bench_buddy *of, unsigned int order)
 	return gpu_buddy_init(&of->buddy, BENCH_BUDDY_SIZE, PAGE_SIZE);
 }
 
+/* One block is taken, so that its other half is free as it is: nothing is split or merged */
+static inline int bench_buddy_hold(struct bench_buddy *of, struct list_head *held)
+{
+	return gpu_buddy_alloc_blocks(&of->buddy, 0, BENCH_BUDDY_SIZE, of->size, of->size, held, 0);
+}
+
 /* One allocation and free */
 static inline int bench_buddy_once(struct bench_buddy *of)
 {

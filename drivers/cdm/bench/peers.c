@@ -13,6 +13,7 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "bench.h"
 #include "buddy.h"
@@ -32,12 +33,16 @@ static int buddy_round(void *data)
 static int buddy_run(const struct bench_request *request, u64 *lowest, unsigned int *ops)
 {
 	struct bench_buddy of;
+	LIST_HEAD(held);
 	int rc = bench_buddy_init(&of, request->order);
 
 	if (rc)
 		return rc;
 	*ops = BENCH_BATCH;
-	rc = bench_lowest(buddy_round, &of, lowest);
+	if (!strcmp(request->how, "warm"))
+		rc = bench_buddy_hold(&of, &held);
+	rc = rc ?: bench_lowest(buddy_round, &of, lowest);
+	gpu_buddy_free_list(&of.buddy, &held, 0);
 	gpu_buddy_fini(&of.buddy);
 	return rc;
 }
