@@ -95,8 +95,8 @@ TEST_F(file, memory_of_the_device)
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), self->nr);
 	ASSERT_EQ(ioctl(self->fd, CDM_IOC_INFO, &info), 0);
 	EXPECT_EQ(info.used, SIZE);
-	/* the lists of single pages that CPUs keep are not counted as free */
-	EXPECT_GE(free_size - info.free_size, SIZE);
+	/* pages on the CPUs' lists are not counted as free, and what is counted is folded late */
+	EXPECT_GE(free_size - info.free_size, SIZE / 2);
 	EXPECT_LE(free_size - info.free_size, SIZE + 8 * MIB);
 }
 
