@@ -22,14 +22,16 @@ static struct zoneref *list_of(int nid, int type)
 }
 
 /*
- * Who walks the list now looks at the index first, and passes what is too high for its caller. At no
- * moment is it lower than that of the zone beside it.
+ * Who walks the list now looks at the index first, and passes what is too high for its caller. At
+ * no moment is it lower than that of the zone beside it.
  */
 static void replace_entry(struct zoneref *to, const struct zoneref *from)
 {
 	WRITE_ONCE(to->zone_idx, max(to->zone_idx, from->zone_idx));
+	/* Seen before the zone: the higher of the two */
 	smp_wmb();
 	WRITE_ONCE(to->zone, from->zone);
+	/* Seen before the index that goes with it */
 	smp_wmb();
 	WRITE_ONCE(to->zone_idx, from->zone_idx);
 }

@@ -70,7 +70,7 @@ static void enter_cpuset(void)
 		local_bh_enable();
 }
 
-static void remember(struct xarray *pfns, unsigned long pfn, unsigned int order)
+static void note_pfn(struct xarray *pfns, unsigned long pfn, unsigned int order)
 {
 	unsigned long flags;
 	int rc;
@@ -93,7 +93,7 @@ static bool is_bad(struct page *page)
 	bool known = unlikely(!xa_empty(&bad_pfns)) && cdm_node_next_bad(pfn, pfn + 1) == pfn;
 
 	if (!known && unlikely(PageHWPoison(page))) {
-		remember(&bad_pfns, pfn, 0);
+		note_pfn(&bad_pfns, pfn, 0);
 		known = true;
 	}
 	return known;
@@ -118,7 +118,7 @@ static void withhold(struct page *page, unsigned int order)
 {
 	unsigned long i;
 
-	remember(&withheld_pfns, page_to_pfn(page), order);
+	note_pfn(&withheld_pfns, page_to_pfn(page), order);
 	for (i = 0; i < 1UL << order; i++)
 		SetPageHWPoison(page + i);
 }

@@ -119,7 +119,7 @@ static struct page *interrupt(struct cdm_device *cdm, struct page *page, unsigne
 static void give_back(struct cdm_test_file *file, struct page *page, enum cdm_test_how how,
 		      unsigned int order)
 {
-	if (how == CDM_TEST_CONTIG)
+	if (how == CDM_TEST_CONTIG || how == CDM_TEST_CONTIG_TRIMMED)
 		cdm_free_contig(file->source, page, 1UL << order);
 	else if (how == CDM_TEST_IRQS_OFF)
 		free_with_irqs_off(file->source, page, order);
@@ -221,6 +221,15 @@ static struct cdm_device *source_on(struct cdm_test_file *file, int nid)
 	return NULL;
 }
 
+static struct page *alloc_trimmed(struct cdm_device *cdm, unsigned long nr, unsigned int flags)
+{
+	struct page *page = cdm_alloc_contig(cdm, nr + nr / 2, flags);
+
+	if (page)
+		cdm_free_contig(cdm, page + nr, nr / 2);
+	return page;
+}
+
 static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_alloc *req)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | (req->order ? __GFP_COMP : 0);
@@ -235,6 +244,8 @@ static struct page *alloc_one(struct cdm_device *cdm, const struct cdm_test_allo
 		return folio ? folio_page(folio, 0) : NULL;
 	case CDM_TEST_CONTIG:
 		return cdm_alloc_contig(cdm, 1UL << req->order, req->flags);
+	case CDM_TEST_CONTIG_TRIMMED:
+		return alloc_trimmed(cdm, 1UL << req->order, req->flags);
 	case CDM_TEST_IRQS_OFF:
 		return alloc_with_irqs_off(cdm, req->order, req->flags);
 	case CDM_TEST_INTERRUPT:
@@ -593,7 +604,9 @@ static unsigned long *locate_all(const struct cdm_test_migrate *req)
 	u64 phys;
 
 	for (i = 0; pfns && i < req->nr; i++)
-		if (cdm_locate(current->mm, req->addr + i * PAGE_SIZE, &phys) >= 0)
+		if (req->by_pfn == 2)
+			pfns[i] = PHYS_PFN(req->addr) + i;
+		else if (cdm_locate(current->mm, req->addr + i * PAGE_SIZE, &phys) >= 0)
 			pfns[i] = PHYS_PFN(phys);
 	return pfns;
 }

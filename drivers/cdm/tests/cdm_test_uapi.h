@@ -19,7 +19,8 @@ enum cdm_test_how {
 	CDM_TEST_CONTIG,	/* cdm_alloc_contig() */
 	CDM_TEST_IRQS_OFF,	/* cdm_alloc_pages() and cdm_free_pages() with interrupts off */
 	CDM_TEST_INTERRUPT,	/* the same in the handler of one */
-	CDM_TEST_LAST_HOW = CDM_TEST_INTERRUPT,
+	CDM_TEST_CONTIG_TRIMMED, /* of half as much again, which goes back at once */
+	CDM_TEST_LAST_HOW = CDM_TEST_CONTIG_TRIMMED,
 };
 
 /*
@@ -80,8 +81,8 @@ struct cdm_test_back {
 /* Move pages of the calling process as a driver does */
 struct cdm_test_migrate {
 	__s32 nid;		/* the device's node; -1 for system RAM */
-	__u32 by_pfn;		/* cdm_migrate_pfns(), with what cdm_locate() says */
-	__u64 addr;
+	__u32 by_pfn;		/* 1: cdm_migrate_pfns(), with what cdm_locate() says; 2: */
+	__u64 addr;		/* this is a physical address */
 	__u64 nr;		/* pages */
 	__u64 status;		/* address of a __s32 for each */
 	__s64 moved;		/* out */

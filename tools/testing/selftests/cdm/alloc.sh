@@ -77,6 +77,18 @@ one_piece()
 }
 test_one_piece() { beyond_a_module || with_device "" one_piece; }
 
+# A size that is no power of two, and a piece whose end goes back alone
+one_piece_trimmed()
+{
+	expect "24 MiB, of which 8 go back" "$(tell "alloc $nid 12 3 how=9")" "ok 12288 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 12288 || return
+	expect "three pages, of which one goes back" "$(tell "alloc $nid 1 10 how=9")" "ok 20 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 12308 || return
+	expect free "$(tell free)" ok || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" 0 && expect used "$(used_pages $nid)" 0
+}
+test_one_piece_trimmed() { beyond_a_module || with_device "" one_piece_trimmed; }
+
 # A process's pages are not moved for it: there is no piece that is free
 piece_of_the_rest()
 {
@@ -496,7 +508,7 @@ spill_offline()
 }
 test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
 
-run_tests array list every_order one_piece piece_of_what_is_free irqs_off in_an_interrupt scrub scrub_that_fails evict \
+run_tests array list every_order one_piece one_piece_trimmed piece_of_what_is_free irqs_off in_an_interrupt scrub scrub_that_fails evict \
 	evict_one_by_one evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \
 	wrong_device last_reference leaves_with_ram \
 	budget_is_exact brought_back brought_back_by_the_device brought_back_when_that_fails \

@@ -174,8 +174,9 @@ hinted_at()
 	answers=$(grep -c '^ok 0 3000$' "$said")
 	[ "$answers" -ge 10 ] || fail "$answers allocations meanwhile" || rc=1
 	expect "of the device" "$(grep -v "$moment" "$said" | grep -v '^ok$')" "" || rc=1
-	rm "$said"
+	rm "$go"
 	wait $hinting
+	rm "$said"
 	return $rc
 }
 test_comes_while_others_want_it() { with_device "caps=0 online_policy=1" hinted_at; }
@@ -224,7 +225,9 @@ test_what_was_written_stays()
 # Firmware's word is heard by mm alone: a driver's block of which a page is bad is nobody's again
 reported_by_firmware()
 {
-	local page=$(getconf PAGESIZE) all=$((device_blocks * block / $(getconf PAGESIZE))) n answer
+	local page all n answer
+	page=$(getconf PAGESIZE)
+	all=$((device_blocks * block / page))
 
 	answer=$(tell "alloc $nid 9 $((all / 512))")
 	[[ $answer =~ ^ok\ [0-9]+\ 0$ ]] || fail "blocks: $answer" || return
