@@ -87,6 +87,7 @@ series-check: deps
 	@scripts/series --check
 
 install:
+	@scripts/deps cdmctl
 	@$(MAKE) -C tools/cdm install
 
 verdicts: deps
