@@ -523,7 +523,7 @@ TEST_F(file, nothing_of_who_had_it_before)
  * A cgroup's limit holds, and a fault at the limit ends in SIGBUS as well. The child does
  * nothing but that: the kernel memory of a system call might be what is too much.
  */
-TEST_F(file, charged_to_the_cgroup)
+TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
 {
 	long before = read_value("/proc/vmstat", "oom_kill");
 	volatile long *touched = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

@@ -129,7 +129,7 @@ TEST_F(requests, huge_pages_of_a_pool)
 	EXPECT_EQ(write_file("/proc/sys/vm/nr_hugepages", "0"), 0);
 }
 
-TEST_F(requests, device_without_room)
+TEST_F_TIMEOUT(requests, device_without_room, 120)
 {
 	struct cdm_test_alloc all = { .nid = self->nid, .how = CDM_TEST_DRIVER,
 				      .count = 1 << 20 };
