@@ -79,6 +79,8 @@ static bool evict(struct cdm_device *cdm, unsigned long nr_pages, unsigned int f
 		nr_pages += cdm_node_shortage(cdm->config.nid);
 	evicted = cdm_ops_evict(cdm, nr_pages);
 	end_evicting(cdm, &me);
+	/* Somebody may have looked at what came back just then */
+	cdm_collect(cdm);
 	/* On a CPU's list it does not count as free where nothing else is, and is not looked for */
 	if (evicted)
 		cdm_node_drain_pcp(cdm->config.nid);
@@ -267,10 +269,7 @@ static bool is_sound(const struct cdm_device *cdm)
 	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm_has_bad_pages);
 }
 
-/*
- * Wait until nobody else refers to a block of pages. The last reference would free it in one
- * piece, and if one of its pages had gone bad by then, nobody would see that.
- */
+/* Put it back once nobody else refers to it; false when there is no memory to wait */
 static bool wait_for_others(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
 	if (!cdm_may_linger(cdm, page, order))
@@ -279,44 +278,64 @@ static bool wait_for_others(struct cdm_device *cdm, struct page *page, unsigned 
 	return true;
 }
 
-/* When there are bad pages, or the device was given up */
+/*
+ * Does a block of pages stay the driver's, because somebody else refers to it? The last reference
+ * would free it in one piece, and if one of its pages had gone bad by then, nobody would see that.
+ * Without memory to wait, it is as with any driver's pages.
+ */
+static bool stays(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	return order && unlikely(page_count(page) != 1) && wait_for_others(cdm, page, order);
+}
+
+/* Free a block one of whose pages is bad; false while it cannot be taken apart */
+static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	if (cdm_node_free_around_bad(page, order))
+		return true;
+	if (!wait_for_others(cdm, page, order))
+		dev_warn_ratelimited(&cdm->dev, "no memory to free around a bad page: lost %lu\n",
+				     1UL << order);
+	return false;
+}
+
+/*
+ * When there are bad pages, or the device was given up: then there may be no struct pages any
+ * more, and what comes back is lost.
+ */
 static noinline void put_back_with_care(struct cdm_device *cdm, struct page *page,
 					unsigned int order, atomic_t *held)
 {
-	bool freed = true;
+	bool left = true;
 
 	rcu_read_lock();
 	if (READ_ONCE(cdm->abandoned))
 		; /* lost */
+	else if (stays(cdm, page, order))
+		left = false;
 	else if (order && cdm_node_has_bad_page(page, order))
-		freed = cdm_node_free_around_bad(page, order);
+		left = free_around_bad(cdm, page, order);
 	else
 		__free_pages(page, order);
-	if (freed)
+	if (left)
 		atomic_sub(1 << order, held);
 	rcu_read_unlock();
-	/* Somebody else refers to it, too, so that it could not be taken apart */
-	if (!freed && !wait_for_others(cdm, page, order))
-		dev_warn_ratelimited(&cdm->dev, "no memory to free around a bad page: lost %lu\n",
-				     1UL << order);
 }
 
 static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order,
 			       atomic_t *held)
 {
-	/* Without memory to wait, it is as with any driver's pages */
-	if (order && unlikely(page_count(page) != 1) && wait_for_others(cdm, page, order))
-		return;
-
 	rcu_read_lock();
 	if (unlikely(!is_sound(cdm))) {
 		rcu_read_unlock();
 		put_back_with_care(cdm, page, order, held);
 		return;
 	}
-	__free_pages(page, order);
-	/* After the free, so that a count of 0 means that the block's pages are back */
-	atomic_sub(1 << order, held);
+	if (!stays(cdm, page, order)) {
+		__free_pages(page, order);
+		/* After the free, so that a count of 0 means that the block's pages are back */
+		atomic_sub(1 << order, held);
+	}
 	rcu_read_unlock();
 }
 

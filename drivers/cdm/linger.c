@@ -94,7 +94,17 @@ void cdm_linger(struct cdm_device *cdm, struct page *page)
 	schedule_delayed_work(&cdm->collection, COLLECT_AFTER);
 }
 
-/* The next page from *@pfn on that nobody else refers to, for the caller alone; or NULL */
+/* Has the device given its memory up? Then there may be no struct page to look at. */
+static bool is_lost(struct cdm_device *cdm, const struct page *page)
+{
+	return READ_ONCE(cdm->abandoned) && !cdm_page_is_spilled(cdm, page);
+}
+
+/*
+ * The next page from *@pfn on that nobody else refers to, for the caller alone; or NULL. With
+ * interrupts off, which is a read-side critical section of RCU: it is looked at before a device
+ * that is given up goes offline, or not at all.
+ */
 static struct page *claim_next(struct cdm_device *cdm, unsigned long *pfn, unsigned int *order)
 {
 	XA_STATE(xas, &cdm->pages, *pfn);
@@ -105,7 +115,7 @@ static struct page *claim_next(struct cdm_device *cdm, unsigned long *pfn, unsig
 	xas_lock_irq(&xas);
 	xas_for_each_marked(&xas, entry, ULONG_MAX, LINGERS) {
 		page = pfn_to_page(xas.xa_index);
-		if (page_count(page) == 1) {
+		if (is_lost(cdm, page) || page_count(page) == 1) {
 			xas_clear_mark(&xas, LINGERS);
 			*order = xa_to_value(entry);
 			*pfn = xas.xa_index + 1;

@@ -275,8 +275,12 @@ int cdm_node_online_memory(const struct cdm_range *ranges, unsigned int nr)
 		rc = clear_first_block(ranges) ?: check_isolation(nid, ranges, nr, fresh);
 	if (!rc)
 		rc = stock_retire_known(ranges, nr);
-	if (rc)
-		change_all(ranges, nr, false);
+	if (!rc)
+		return 0;
+	/* What ended it must not end the way back */
+	flush_signals(current);
+	if (change_all(ranges, nr, false))
+		pr_err("node %d cannot be taken offline again (after %pe)\n", nid, ERR_PTR(rc));
 	return rc;
 }
 

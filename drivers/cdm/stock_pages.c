@@ -79,8 +79,7 @@ static void note_pfn(struct xarray *pfns, unsigned long pfn, unsigned int order)
 	rc = xa_err(__xa_store(pfns, pfn, xa_mk_value(order), GFP_ATOMIC | __GFP_NOWARN));
 	xa_unlock_irqrestore(pfns, flags);
 	if (rc)
-		pr_warn_ratelimited("no memory to remember that page %#llx is bad\n",
-				    PFN_PHYS(pfn));
+		pr_warn_ratelimited("no memory for a note about page %#llx\n", PFN_PHYS(pfn));
 }
 
 /*
@@ -149,13 +148,13 @@ bool cdm_node_free_around_bad(struct page *page, unsigned int order)
 	return true;
 }
 
-/* Has the page a mark because of one that is beside it? */
-static bool is_beside_a_bad_one(unsigned long pfn)
+/* Has the page a mark because it is withheld? */
+static bool is_withheld_now(unsigned long pfn)
 {
 	unsigned int order;
 	void *entry;
 
-	for (order = 1; order <= MAX_PAGE_ORDER; order++) {
+	for (order = 0; order <= MAX_PAGE_ORDER; order++) {
 		entry = xa_load(&withheld_pfns, round_down(pfn, 1UL << order));
 		if (entry && xa_to_value(entry) >= order)
 			return true;
@@ -173,7 +172,7 @@ void stock_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
 	void *entry;
 
 	for (pfn = start_pfn; pfn < end; pfn++)
-		if (PageHWPoison(pfn_to_page(pfn)) && !is_beside_a_bad_one(pfn))
+		if (PageHWPoison(pfn_to_page(pfn)) && !is_withheld_now(pfn))
 			is_bad(pfn_to_page(pfn));
 	xa_for_each_range(&withheld_pfns, pfn, entry, start_pfn, end - 1)
 		xa_erase_irq(&withheld_pfns, pfn);
@@ -365,7 +364,7 @@ static bool is_held(struct page *page)
 
 unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pages)
 {
-	unsigned long pfn, i, nr, marked = 0;
+	unsigned long pfn, nr, marked = 0;
 
 	for (pfn = start_pfn; pfn < start_pfn + nr_pages; pfn += nr) {
 		struct page *page = pfn_to_page(pfn);
@@ -374,8 +373,7 @@ unsigned long cdm_node_poison_pages(unsigned long start_pfn, unsigned long nr_pa
 		if (!is_held(page))
 			continue;
 		nr = compound_nr(page);
-		for (i = 0; i < nr; i++)
-			SetPageHWPoison(page + i);
+		withhold(page, compound_order(page));
 		marked += nr;
 	}
 	return marked;

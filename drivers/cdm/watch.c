@@ -141,6 +141,8 @@ static int going_offline(struct cdm_device *cdm, const struct memory_notify *arg
 	if (cdm_is_shutting_down() && !is_worker(cdm))
 		return notifier_from_errno(-EBUSY);
 
+	/* What others had until now */
+	cdm_collect(cdm);
 	held = cdm_held_pages_in(cdm, arg->start_pfn, arg->nr_pages);
 	if (!held)
 		return NOTIFY_OK;
