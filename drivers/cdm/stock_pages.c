@@ -83,29 +83,21 @@ static void note_pfn(struct xarray *pfns, unsigned long pfn, unsigned int order)
 }
 
 /*
- * Is a page bad? Firmware tells nobody here of what it reports: it is found by its mark, and
- * remembered, so that it is found again when the block has been offline.
+ * Is one of the pages bad? Firmware tells nobody here of what it reports: it is found by its mark,
+ * and noted, so that it is found again when the block has been offline. Struct pages of what is
+ * large have all been written a moment ago.
  */
-static bool is_bad(struct page *page)
-{
-	unsigned long pfn = page_to_pfn(page);
-	bool known = unlikely(!xa_empty(&bad_pfns)) && cdm_node_next_bad(pfn, pfn + 1) == pfn;
-
-	if (!known && unlikely(PageHWPoison(page))) {
-		note_pfn(&bad_pfns, pfn, 0);
-		known = true;
-	}
-	return known;
-}
-
-/* Is one of the pages bad? Struct pages of what is large have all been written a moment ago. */
 bool cdm_node_has_bad_page(struct page *page, unsigned int order)
 {
-	unsigned long i, nr = 1UL << order;
-	bool bad = false;
+	unsigned long pfn = page_to_pfn(page), end = pfn + (1UL << order);
+	bool bad = cdm_node_next_bad(pfn, end) < end;
 
-	for (i = 0; i < nr; i++)
-		bad |= is_bad(page + i);
+	for (; pfn < end; pfn++, page++) {
+		if (likely(!PageHWPoison(page)))
+			continue;
+		note_pfn(&bad_pfns, pfn, 0);
+		bad = true;
+	}
 	return bad;
 }
 
@@ -173,7 +165,7 @@ void stock_remember_bad_pages(unsigned long start_pfn, unsigned long nr_pages)
 
 	for (pfn = start_pfn; pfn < end; pfn++)
 		if (PageHWPoison(pfn_to_page(pfn)) && !is_withheld_now(pfn))
-			is_bad(pfn_to_page(pfn));
+			note_pfn(&bad_pfns, pfn, 0);
 	xa_for_each_range(&withheld_pfns, pfn, entry, start_pfn, end - 1)
 		xa_erase_irq(&withheld_pfns, pfn);
 }

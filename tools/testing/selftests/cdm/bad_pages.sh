@@ -116,46 +116,49 @@ test_page_that_firmware_reports()
 	with_device "" held_pages 9 by_firmware
 }
 
-# A process still has a page of such a block: it stays in one piece, and the driver's, until then
-held_by_others()
+# A page of each of the first blocks goes bad
+retire_in_blocks()
 {
 	local n
 
-	take_all 9 || return
-	# the first page of the first block that there is
-	expect map "$(tell "map 1")" ok || return
 	for n in $(seq 5 512 $((8 * 512))); do
 		expect retire "$(tell "retire $(address "$n")")" ok || return
 	done
-	expect free "$(tell free)" ok || return
-	sleep 3
-	expect "held while mapped" "$(cat "$cdm/pages_in_use/driver")" 512 || return
-	expect unregister "$(tell "unregister 1")" "error EBUSY" || return
+}
+
+# The process lets go of the first block; nothing is held then, and those pages are out of use
+others_let_go()
+{
 	expect unmap "$(tell unmap)" ok || return
 	sleep 3
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
 	# shellcheck disable=SC2046
 	listed $(seq 5 512 $((8 * 512)))
 }
+
+# A process still has a page of such a block: it stays in one piece, and the driver's, until then
+held_by_others()
+{
+	take_all 9 || return
+	# the first page of the first block that there is
+	expect map "$(tell "map 1")" ok || return
+	retire_in_blocks || return
+	expect free "$(tell free)" ok || return
+	sleep 3
+	expect "held while mapped" "$(cat "$cdm/pages_in_use/driver")" 512 || return
+	expect unregister "$(tell "unregister 1")" "error EBUSY" || return
+	others_let_go
+}
 test_block_that_others_have() { with_device "" held_by_others; }
 
 # The driver has given it back before: whoever has the last reference frees it in one piece
 bad_after_it_was_freed()
 {
-	local n
-
 	take_all 9 || return
 	expect map "$(tell "map 1")" ok || return
 	expect free "$(tell free)" ok || return
 	expect "held while mapped" "$(cat "$cdm/pages_in_use/driver")" 512 || return
-	for n in $(seq 5 512 $((8 * 512))); do
-		expect retire "$(tell "retire $(address "$n")")" ok || return
-	done
-	expect unmap "$(tell unmap)" ok || return
-	sleep 3
-	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
-	# shellcheck disable=SC2046
-	listed $(seq 5 512 $((8 * 512)))
+	retire_in_blocks && others_let_go
 }
 test_block_that_goes_bad_afterwards() { with_device "" bad_after_it_was_freed; }
 
