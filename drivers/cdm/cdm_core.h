@@ -73,8 +73,8 @@ enum cdm_state {
  * @spilled: pages of system RAM handed out since the registration
  * @evict_lock: protects @evictors
  * @evictors: who is in ops->evict
- * @spill_used: pages of system RAM that count for the budget
- * @spill_held: those of them that drivers have not given back
+ * @spill_used: pages of system RAM that count for the budget of its node
+ * @spill_held: those of this device that drivers have not given back
  * @leaving: no more of it, the device is about to go; written under @lock
  * @pages: what may linger and what does; see linger.c
  * @collection: looks whether the last reference has gone
@@ -122,7 +122,7 @@ struct cdm_device {
 	spinlock_t evict_lock; /* see above */
 	struct list_head evictors;
 
-	atomic_long_t spill_used;
+	atomic_long_t *spill_used;
 	atomic_long_t spill_held;
 	bool leaving;
 	struct xarray pages;
@@ -306,6 +306,10 @@ int cdm_copy(struct cdm_device *cdm, struct page *to, struct page *from,
 /* spill.c */
 struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int flags);
 void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned int order);
+void cdm_spill_outlives(struct cdm_device *cdm, struct page *page, unsigned int order);
+void cdm_spill_open(struct cdm_device *cdm);
+int cdm_spill_init(void);
+void cdm_spill_exit(void);
 
 /* linger.c */
 void cdm_linger_init(struct cdm_device *cdm);

@@ -90,6 +90,7 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 	spin_lock_init(&cdm->evict_lock);
 	INIT_LIST_HEAD(&cdm->evictors);
 	cdm_linger_init(cdm);
+	cdm_spill_open(cdm);
 	cdm_init_node_ops(cdm);
 	snprintf(cdm->iomem_name, sizeof(cdm->iomem_name), "System RAM (cdm%d)", id);
 
@@ -398,9 +399,12 @@ static int __init cdm_core_init(void)
 
 	if (rc)
 		return rc;
-	rc = class_register(&cdm_class);
+	rc = cdm_spill_init();
 	if (rc)
 		goto exit_mm;
+	rc = class_register(&cdm_class);
+	if (rc)
+		goto exit_spill;
 	rc = cdm_chardev_init();
 	if (rc)
 		goto unregister_class;
@@ -413,6 +417,8 @@ exit_chardev:
 	cdm_chardev_exit();
 unregister_class:
 	class_unregister(&cdm_class);
+exit_spill:
+	cdm_spill_exit();
 exit_mm:
 	cdm_mm_exit();
 	return rc;
@@ -424,6 +430,7 @@ static void __exit cdm_core_exit(void)
 	cdm_shutdown_exit();
 	cdm_chardev_exit();
 	class_unregister(&cdm_class);
+	cdm_spill_exit();
 	cdm_mm_exit();
 }
 module_exit(cdm_core_exit);

@@ -168,14 +168,18 @@ void cdm_linger_init(struct cdm_device *cdm)
 	INIT_DELAYED_WORK(&cdm->collection, collect_work);
 }
 
-/* The device has gone: what lingers is system RAM, and whoever's that refers to it */
+/* The device has gone. What drivers have kept of its memory, or of RAM, is lost. */
 void cdm_linger_exit(struct cdm_device *cdm)
 {
+	struct page *page;
 	unsigned long pfn;
 	void *entry;
 
 	cancel_delayed_work_sync(&cdm->collection);
-	xa_for_each(&cdm->pages, pfn, entry)
-		__free_pages(pfn_to_page(pfn), xa_to_value(entry));
+	xa_for_each_marked(&cdm->pages, pfn, entry, LINGERS) {
+		page = pfn_to_page(pfn);
+		if (cdm_page_is_spilled(cdm, page))
+			cdm_spill_outlives(cdm, page, xa_to_value(entry));
+	}
 	xa_destroy(&cdm->pages);
 }

@@ -6,31 +6,52 @@
  * pfns (compaction, say) may take a reference after the last look, and drop it as soon as it
  * has seen what the page is: for that moment the page is nobody's any more, and not free yet.
  *
- * Locking: spill_used is exact without a lock, a share is taken before its page is
+ * The count is the node's: what outlives a registration counts for the next one, or who
+ * registers again and again would have a budget each time.
+ *
+ * Locking: the count is exact without a lock, a share is taken before its page is
  * allocated and put back after it was freed. A share is taken in a read-side critical
  * section of RCU from its look at @leaving on; who sets that waits for a grace period, and
- * then finds what drivers hold in spill_held.
+ * then finds what drivers hold in spill_held. @outliving has its own lock; outliving_lock
+ * lets only one at a time free what is in it.
  */
 #include <linux/atomic.h>
 #include <linux/cdm.h>
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <trace/events/cdm.h>
 
 #include "cdm_core.h"
 
+/* How soon somebody looks again at what has outlived its device */
+#define LOOK_AFTER HZ
+
+/* Pages that count, for each node */
+static atomic_long_t *spill_used;
+
+/* Pages that linger and whose device has gone, with their orders and nodes */
+static DEFINE_XARRAY(outliving);
+static DEFINE_MUTEX(outliving_lock);
+
+#define ORDER_BITS 8
+
 static void put_share(struct cdm_device *cdm, unsigned int order)
 {
-	atomic_long_sub(1L << order, &cdm->spill_used);
+	atomic_long_sub(1L << order, cdm->spill_used);
 }
 
 static bool take_share(struct cdm_device *cdm, unsigned int order)
 {
 	long max = min(READ_ONCE(cdm->config.spill_max) >> PAGE_SHIFT, (u64)LONG_MAX);
-	long used = atomic_long_read(&cdm->spill_used);
+	long used = atomic_long_read(cdm->spill_used);
 
 	guard(rcu)();
 	if (READ_ONCE(cdm->leaving))
@@ -38,9 +59,54 @@ static bool take_share(struct cdm_device *cdm, unsigned int order)
 	do {
 		if (used + (1L << order) > max)
 			return false;
-	} while (!atomic_long_try_cmpxchg(&cdm->spill_used, &used, used + (1L << order)));
+	} while (!atomic_long_try_cmpxchg(cdm->spill_used, &used, used + (1L << order)));
 	atomic_long_add(1L << order, &cdm->spill_held);
 	return true;
+}
+
+/* Free what nobody else refers to any more */
+static void collect_outliving(void)
+{
+	unsigned long pfn, nid_and_order;
+	unsigned int order;
+	void *entry;
+
+	guard(mutex)(&outliving_lock);
+	xa_for_each(&outliving, pfn, entry) {
+		cond_resched();
+		if (page_count(pfn_to_page(pfn)) != 1)
+			continue;
+		xa_erase(&outliving, pfn);
+		nid_and_order = xa_to_value(entry);
+		order = nid_and_order & GENMASK(ORDER_BITS - 1, 0);
+		__free_pages(pfn_to_page(pfn), order);
+		atomic_long_sub(1L << order, spill_used + (nid_and_order >> ORDER_BITS));
+	}
+}
+
+static void collection_work(struct work_struct *work)
+{
+	collect_outliving();
+	if (!xa_empty(&outliving))
+		schedule_delayed_work(to_delayed_work(work), LOOK_AFTER);
+}
+static DECLARE_DELAYED_WORK(collection, collection_work);
+
+/**
+ * cdm_spill_outlives() - have a page count on whose device goes
+ * @cdm: the device, whose last reference has gone
+ * @page: a page that lingers
+ * @order: its order
+ *
+ * Context: Process context, may sleep.
+ */
+void cdm_spill_outlives(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	unsigned long nid_and_order = (unsigned long)cdm->config.nid << ORDER_BITS | order;
+
+	xa_store(&outliving, page_to_pfn(page), xa_mk_value(nid_and_order),
+		 GFP_KERNEL | __GFP_NOFAIL);
+	schedule_delayed_work(&collection, LOOK_AFTER);
 }
 
 /* What was a driver's is nobody's any more */
@@ -87,6 +153,7 @@ struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int 
 		if (flags & CDM_ALLOC_ATOMIC)
 			return NULL;
 		cdm_collect(cdm);
+		collect_outliving();
 		if (!take_share(cdm, order))
 			return NULL;
 	}
@@ -98,7 +165,7 @@ struct page *cdm_spill(struct cdm_device *cdm, unsigned int order, unsigned int 
 	}
 	atomic_long_add(1L << order, &cdm->spilled);
 	trace_cdm_spill(cdm->dev.id, cdm->config.nid, 1UL << order,
-			atomic_long_read(&cdm->spill_used));
+			atomic_long_read(cdm->spill_used));
 	return page;
 }
 
@@ -147,3 +214,28 @@ struct page *cdm_bring_back(struct cdm_device *cdm, struct page *page, unsigned 
 	return back;
 }
 EXPORT_SYMBOL_GPL(cdm_bring_back);
+
+void cdm_spill_open(struct cdm_device *cdm)
+{
+	cdm->spill_used = spill_used + cdm->config.nid;
+}
+
+int __init cdm_spill_init(void)
+{
+	spill_used = kcalloc(nr_node_ids, sizeof(*spill_used), GFP_KERNEL);
+	return spill_used ? 0 : -ENOMEM;
+}
+
+/* Nobody counts any more: what is left is whoever's that refers to it */
+void cdm_spill_exit(void)
+{
+	unsigned long pfn;
+	void *entry;
+
+	cancel_delayed_work_sync(&collection);
+	xa_for_each(&outliving, pfn, entry)
+		__free_pages(pfn_to_page(pfn),
+			     xa_to_value(entry) & GENMASK(ORDER_BITS - 1, 0));
+	xa_destroy(&outliving);
+	kfree(spill_used);
+}

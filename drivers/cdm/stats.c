@@ -164,7 +164,7 @@ struct device_attribute cdm_spill_max_attr = __ATTR_RW(spill_max);
 static ssize_t spill_used_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%llu\n",
-			  (u64)atomic_long_read(&to_cdm_device(dev)->spill_used) << PAGE_SHIFT);
+			  (u64)atomic_long_read(to_cdm_device(dev)->spill_used) << PAGE_SHIFT);
 }
 
 struct device_attribute cdm_spill_used_attr = __ATTR_RO(spill_used);

@@ -415,9 +415,20 @@ last_reference()
 }
 test_last_reference() { with_device "spill_max=$((4 * 4096))" last_reference; }
 
-# What the driver has of RAM keeps the device; what others have of it does not
+# The node's next device, with the same budget
+again_with_ram()
+{
+	expect "register again" "$(tell "register $start $((device_blocks * block)) $nid spill_max=$((16 * 4096))")" \
+		"ok $nid" || return
+	cdm=$(cdm_of $nid)
+}
+
+# What the driver has of RAM keeps the device; what others have of it does not, and counts for the
+# next one
 leaves_with_ram()
 {
+	local used
+
 	no_more || return
 	expect spill "$(tell "alloc $nid 1 4 flags=8")" "ok 0 8" || return
 	dmesg -C
@@ -427,9 +438,28 @@ leaves_with_ram()
 	expect "as before" "$(tell "alloc $nid 0 1 flags=8")" "ok 0 1" || return
 	expect map "$(tell "map 1")" ok || return
 	expect free "$(tell free)" ok || return
-	[ "$(cat "$cdm/spill_used")" -ge 4096 ] || fail "what is mapped does not count" || return
+	used=$(cat "$cdm/spill_used")
+	[ "$used" -ge 4096 ] || fail "what is mapped does not count" || return
 	expect unregister "$(tell "unregister 1")" ok || return
-	expect unmap "$(tell unmap)" ok
+	again_with_ram || return
+	expect "counts on" "$(cat "$cdm/spill_used")" "$used" || return
+	no_more || return
+	expect "beyond it" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((16 - used / 4096))" || return
+	expect unmap "$(tell unmap)" ok || return
+	# at once for who needs it
+	expect "it comes back" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((used / 4096))" || return
+	expect free "$(tell free)" ok || return
+	expect used "$(cat "$cdm/spill_used")" 0 || return
+	# and by itself
+	expect spill "$(tell "alloc $nid 0 4 flags=8")" "ok 0 4" || return
+	expect map "$(tell "map 4")" ok || return
+	expect free "$(tell free)" ok || return
+	expect unregister "$(tell "unregister 1")" ok || return
+	again_with_ram || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect unmap "$(tell unmap)" ok || return
+	sleep 3
+	expect used "$(cat "$cdm/spill_used")" 0
 }
 test_leaves_with_ram() { with_device "spill_max=$((16 * 4096))" leaves_with_ram; }
 
