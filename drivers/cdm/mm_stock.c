@@ -13,7 +13,7 @@
  *
  * What is left for stock_lists.c: kernels before 6.7 put a node's own zones into its own FALLBACK
  * list, N_MEMORY or not. They are taken out again when a block has come online, which is when
- * lists change.
+ * lists change; until then the first block seems to have no free pages.
  *
  * Locking: stock_lock protects the table. What the notifier reads of it changes under
  * mem_hotplug_lock, or when the node has no blocks, so that there is nothing to notify of.
@@ -179,6 +179,29 @@ static bool may_go_online(const struct stock_node *node, const struct memory_not
 	       page_zonenum(pfn_to_page(arg->start_pfn)) == ZONE_MOVABLE;
 }
 
+/*
+ * The kernel composes lists for the first block of a node, and lets go of its pages before it says
+ * that they are online. Where the node is in its own list, the allocator finds no free page to be
+ * above a watermark meanwhile. A few more than there are: what CPUs have counted for themselves is
+ * not seen there.
+ */
+static void hide_pages(struct stock_node *node, const struct memory_notify *arg)
+{
+	struct zone *zone = page_zone(pfn_to_page(arg->start_pfn));
+
+	if (!CDM_LISTS_HAVE_OWN_ZONES || populated_zone(zone))
+		return;
+	node->hidden_pages = arg->nr_pages + (long)S8_MAX * nr_cpu_ids;
+	mod_zone_page_state(zone, NR_FREE_PAGES, -node->hidden_pages);
+}
+
+static void show_pages(struct stock_node *node, const struct memory_notify *arg)
+{
+	mod_zone_page_state(page_zone(pfn_to_page(arg->start_pfn)), NR_FREE_PAGES,
+			    node->hidden_pages);
+	node->hidden_pages = 0;
+}
+
 /* Does somebody beside memory_failure() still refer to one? */
 static bool stock_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages)
 {
@@ -202,6 +225,7 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 
 	switch (action) {
 	case MEM_GOING_ONLINE:
+	case MEM_CANCEL_ONLINE:
 	case MEM_ONLINE:
 	case MEM_GOING_OFFLINE:
 	case MEM_CANCEL_OFFLINE:
@@ -224,12 +248,17 @@ static int stock_memory_notify(struct notifier_block *nb, unsigned long action, 
 			return notifier_from_errno(-EPERM);
 		/* See above: the node does not get its first memory */
 		arg->status_change_nid = NUMA_NO_NODE;
+		hide_pages(node, arg);
+		break;
+	case MEM_CANCEL_ONLINE:
+		show_pages(node, arg);
 		break;
 	case MEM_ONLINE:
 		/* It is not system RAM */
 		totalram_pages_add(-(long)arg->nr_pages);
 		WRITE_ONCE(node->online_pages, node->online_pages + arg->nr_pages);
 		stock_filter_lists();
+		show_pages(node, arg);
 		break;
 	case MEM_GOING_OFFLINE:
 		WRITE_ONCE(node->offlining, true);

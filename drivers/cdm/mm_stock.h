@@ -19,6 +19,7 @@
  * @nr_ranges: how many
  * @leaving: its blocks are about to be removed: none of them goes online
  * @online_pages: what of it is online; written under mem_hotplug_lock
+ * @hidden_pages: how many fewer seem to be free; under mem_hotplug_lock
  * @draining: what is on it moves away
  * @offlining: likewise, a block of it goes offline; written under mem_hotplug_lock
  */
@@ -32,6 +33,7 @@ struct stock_node {
 	unsigned int nr_ranges;
 	bool leaving;
 	unsigned long online_pages;
+	long hidden_pages;
 	bool draining;
 	bool offlining;
 };

@@ -250,10 +250,9 @@ static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int
 }
 
 /*
- * When the node's first block comes online, the kernel composes its list anew. That of 6.1 has the
- * node itself, from then until MEM_ONLINE: who would like movable memory there gets some of that
- * block. With the other blocks online the list stays as it is when this one goes and comes again,
- * and what slipped in is in RAM.
+ * Who found the node in a list that was about to be filtered may have a page of the first block (see
+ * mm_stock.c). With the other blocks online the list stays as it is when this one goes and comes
+ * again, and what slipped in is in RAM.
  */
 static int clear_first_block(const struct cdm_range *ranges)
 {

@@ -102,6 +102,9 @@ static inline long stock_get_user_page(struct mm_struct *mm, unsigned long addr,
 
 #endif
 
+/* Has a node's own FALLBACK list its zones also when it has no memory by N_MEMORY? */
+#define CDM_LISTS_HAVE_OWN_ZONES	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0))
+
 /* Locked, or NULL, which is what some kernels return themselves */
 static inline struct folio *stock_lock_folio(struct address_space *mapping, pgoff_t index)
 {
