@@ -4,6 +4,7 @@
  * not move why, and for each structure that is not right which error.
  */
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -51,11 +52,12 @@ FIXTURE_TEARDOWN(requests)
 	close(self->fd);
 }
 
-/* Returns how many pages are on the device, or an error */
-static long move(FIXTURE_DATA(requests) *self, char *p, size_t length)
+/* Returns how many pages are there, or an error */
+static long move_to(FIXTURE_DATA(requests) *self, char *p, size_t length, uint32_t flags)
 {
 	struct cdm_ioc_migrate req = {
 		.size = sizeof(req),
+		.flags = flags,
 		.addr = (uintptr_t)p,
 		.length = length,
 		.status = (uintptr_t)self->status,
@@ -64,13 +66,23 @@ static long move(FIXTURE_DATA(requests) *self, char *p, size_t length)
 	return ioctl(self->fd, CDM_IOC_MIGRATE, &req) ? -errno : (long)req.moved;
 }
 
+static long move(FIXTURE_DATA(requests) *self, char *p, size_t length)
+{
+	return move_to(self, p, length, 0);
+}
+
+static long count(const int32_t *status, long nr, int which)
+{
+	long n = 0;
+
+	while (nr--)
+		n += *status++ == which;
+	return n;
+}
+
 static long with_status(const FIXTURE_DATA(requests) *self, int status)
 {
-	long i, nr = 0;
-
-	for (i = 0; i < self->nr; i++)
-		nr += self->status[i] == status;
-	return nr;
+	return count(self->status, self->nr, status);
 }
 
 TEST_F(requests, page_by_page)
@@ -165,6 +177,55 @@ TEST_F(requests, no_memory_for_it)
 	write_file(FAULTS "inject", "");
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), 0);
 	EXPECT_EQ(move(self, self->p, SIZE), self->nr);
+}
+
+/* Of several batches, in memory of its own, there and back, until it is killed */
+#define MUCH	(32 * MIB)
+#define UNKNOWN	1
+
+static void move_for_ever(FIXTURE_DATA(requests) *self, int32_t *status)
+{
+	char *p = map_anonymous(MUCH);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	self->status = status;
+	madvise(p, MUCH, MADV_NOHUGEPAGE);
+	memset(p, 2, MUCH);
+	for (;;) {
+		move(self, p, MUCH);
+		move_to(self, p, MUCH, CDM_MIGRATE_TO_RAM);
+	}
+}
+
+/* Who is killed in between is told what was left, and it is seen by whoever shares the answer */
+TEST_F(requests, killed_in_between)
+{
+	long nr = MUCH / self->page_size, left = 0;
+	int32_t *status = mmap(NULL, nr * sizeof(*status), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int tries;
+	pid_t pid;
+
+	ASSERT_NE(status, MAP_FAILED);
+	for (tries = 0; tries < 100 && (!left || left == nr); tries++) {
+		status[nr - 1] = UNKNOWN;
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			move_for_ever(self, status);
+		/* it has been there once */
+		while (*(volatile int32_t *)(status + nr - 1) == UNKNOWN)
+			usleep(1000);
+		usleep(1000 * tries);
+		ASSERT_EQ(kill(pid, SIGKILL), 0);
+		ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+		left = count(status, nr, -EINTR);
+	}
+	TH_LOG("the %dth was killed with %ld of %ld pages left", tries, left, nr);
+	EXPECT_GT(left, 0);
+	EXPECT_LT(left, nr);
+	EXPECT_EQ(count(status, nr, 0), nr - left);
+	munmap(status, nr * sizeof(*status));
 }
 
 /* A structure of @size bytes: one too small, one of a newer program that wants what is new */
