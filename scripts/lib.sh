@@ -88,8 +88,13 @@ step()
 	shift 2
 
 	mkdir -p "$(dirname "$log")"
+	# a process group of its own: who interrupts us ends all of it
+	set -m
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
+	set +m
+	# shellcheck disable=SC2064	# this pid
+	trap "kill -- -$pid; exit 130" INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.5
 		seconds=$((SECONDS - start))
@@ -101,6 +106,7 @@ step()
 		fi
 	done
 	wait "$pid" || rc=$?
+	trap - INT TERM HUP
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	if [ "$rc" -ne 0 ]; then
 		printf '%s: FAILED after %ds (status %d); the last lines of %s:\n' \
