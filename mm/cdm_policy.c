@@ -109,29 +109,48 @@ bool __cdm_names_device(const struct mempolicy *pol)
 }
 
 /*
- * alloc_pages() for a task that has a policy: page cache, compressed swap and what else the
- * kernel allocates while the task runs. If the policy names a CDM node, then on the RAM nodes
+ * alloc_pages() for a task that has the policy @pol: page cache, compressed swap and what else
+ * the kernel allocates while the task runs. If the policy names a CDM node, then on the RAM nodes
  * of the policy, or on any if it names none. It is the task's own: nobody else replaces it.
  */
 struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol)
 {
-	const struct mempolicy *own = in_task() ? current->mempolicy : NULL;
 	nodemask_t ram;
 
-	if ((gfp & __GFP_THISNODE) || !own || !__cdm_names_device(own))
+	if (!__cdm_names_device(pol))
 		return alloc_pages_mpol(gfp, order, pol, NO_INTERLEAVE_INDEX, numa_node_id());
-	ram = cdm_ram_nodes(&own->nodes);
+	ram = cdm_ram_nodes(&pol->nodes);
 	return __alloc_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
 }
 
 /* It was checked when it was set; since then it may have been taken from the task */
-void __cdm_check_policy_nid(const struct mempolicy *pol, int *nid)
+void __cdm_check_home_node(int *nid)
 {
 	nodemask_t open = nodes_open_to(current, &current->mems_allowed);
 
-	if (!node_isset(*nid, open) ||
-	    (pol->mode == MPOL_PREFERRED && !node_isset(*nid, cdm_fallback_map)))
+	if (!node_isset(*nid, open))
 		*nid = numa_node_id();
+}
+
+/* What a policy is that prefers a node in vain: that of a task which has none. Never freed. */
+static struct mempolicy cdm_local_policy = {
+	.refcnt = ATOMIC_INIT(1),
+	.mode = MPOL_LOCAL,
+};
+
+/* The node that a policy prefers is tried first, and alone for a huge page */
+struct mempolicy *__cdm_valid_policy(struct mempolicy *pol)
+{
+	nodemask_t open;
+
+	if (pol->mode != MPOL_PREFERRED || !nodes_intersects(pol->nodes, cdm_node_map))
+		return pol;
+	open = nodes_open_to(current, &current->mems_allowed);
+	nodes_and(open, open, cdm_fallback_map);
+	if (nodes_intersects(pol->nodes, open))
+		return pol;
+	mpol_cond_put(pol);
+	return &cdm_local_policy;
 }
 
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)

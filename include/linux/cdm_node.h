@@ -222,13 +222,24 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 	return !static_branch_unlikely(&cdm_key) || __cdm_hugetlb_nodes(gfp, nid, nodemask, ram);
 }
 
-void __cdm_check_policy_nid(const struct mempolicy *pol, int *nid);
+void __cdm_check_home_node(int *nid);
 
-/* Replace the node that a policy prefers if it is one that the calling task may not have */
-static __always_inline void cdm_check_policy_nid(const struct mempolicy *pol, int *nid)
+/* Replace a policy's home node if it is one that the calling task may not have */
+static __always_inline void cdm_check_home_node(int *nid)
 {
 	if (node_is_cdm(*nid))
-		__cdm_check_policy_nid(pol, nid);
+		__cdm_check_home_node(nid);
+}
+
+struct mempolicy *__cdm_valid_policy(struct mempolicy *pol);
+
+/*
+ * What stands for a policy, or NULL, if the node that it prefers has been taken from the calling
+ * task. A reference to the policy becomes one to what is returned.
+ */
+static __always_inline struct mempolicy *cdm_valid_policy(struct mempolicy *pol)
+{
+	return pol && static_branch_unlikely(&cdm_key) ? __cdm_valid_policy(pol) : pol;
 }
 
 struct page *__cdm_ksm_page(struct page *page);
@@ -265,10 +276,19 @@ static inline bool cdm_names_device(const struct mempolicy *pol)
 
 struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol);
 
-/* Has the calling task a policy of its own, which may name a CDM node? */
-static __always_inline bool cdm_task_has_policy(void)
+/*
+ * Is a policy the calling task's own, which may name a CDM node? Who has none knows it when the
+ * policy is looked for: the compiler leaves nothing of this on that way.
+ */
+static __always_inline bool cdm_is_own_policy(const struct mempolicy *pol)
 {
-	return static_branch_unlikely(&cdm_key) && current->mempolicy;
+	return pol == current->mempolicy && static_branch_unlikely(&cdm_key);
+}
+
+/* cdm_valid_policy() of what get_task_policy() has found for it */
+static __always_inline struct mempolicy *cdm_own_policy(struct mempolicy *pol)
+{
+	return cdm_is_own_policy(pol) ? __cdm_valid_policy(pol) : pol;
 }
 
 extern nodemask_t cdm_memory_map;
@@ -409,7 +429,9 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 	return true;
 }
 
-static inline void cdm_check_policy_nid(const struct mempolicy *pol, int *nid) { }
+static inline void cdm_check_home_node(int *nid) { }
+static inline struct mempolicy *cdm_valid_policy(struct mempolicy *pol) { return pol; }
+static inline struct mempolicy *cdm_own_policy(struct mempolicy *pol) { return pol; }
 static inline struct page *cdm_ksm_page(struct page *page) { return page; }
 static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
 static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
@@ -418,7 +440,7 @@ static inline long cdm_oom_discount(const struct oom_control *oc, struct task_st
 }
 
 static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
-static inline bool cdm_task_has_policy(void) { return false; }
+static inline bool cdm_is_own_policy(const struct mempolicy *pol) { return false; }
 static inline struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order,
 						struct mempolicy *pol)
 {

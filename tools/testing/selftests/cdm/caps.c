@@ -92,11 +92,16 @@ static int read_caps(int nid, char *line, size_t size)
 	return rc;
 }
 
-static int write_caps(int nid, const char *words)
+static int write_device_file(int nid, const char *name, const char *words)
 {
 	char path[PATH_MAX];
 
-	return device_file(nid, "capabilities", path, sizeof(path)) ?: write_file(path, words);
+	return device_file(nid, name, path, sizeof(path)) ?: write_file(path, words);
+}
+
+static int write_caps(int nid, const char *words)
+{
+	return write_device_file(nid, "capabilities", words);
 }
 
 FIXTURE_SETUP(caps)
@@ -404,6 +409,50 @@ TEST_F(caps, revoked_under_a_home_node)
 	memset(self->p + SIZE / 2, 2, SIZE / 2);
 	EXPECT_EQ(pages_on(self->p + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2);
 	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
+}
+
+enum { MAPPING, SHARED, OWN, NR_KINDS };
+
+static void touch_all(char **p, size_t from, size_t to)
+{
+	int i;
+
+	for (i = 0; i < NR_KINDS; i++)
+		memset(p[i] + from, 3, to - from);
+}
+
+/* A preferred node is no more than that: of a mapping, of shared memory, and of the task itself */
+TEST_F(caps, revoked_under_a_preference)
+{
+	unsigned long ram = NODE(0) | NODE(1);
+	char *p[NR_KINDS];
+	int i;
+
+	if (!MAY_BIND(variant))
+		SKIP(return, "nobody can have pages there");
+	p[MAPPING] = self->p;
+	p[SHARED] = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	p[OWN] = map_anonymous(SIZE);
+	ASSERT_NE(p[SHARED], MAP_FAILED);
+	ASSERT_NE(p[OWN], NULL);
+	ASSERT_EQ(write_device_file(self->nid, "state", "offline\n"), 0);
+	ASSERT_EQ(write_device_file(self->nid, "fallback", "system\n"), 0);
+	ASSERT_EQ(write_device_file(self->nid, "state", "online_movable\n"), 0);
+	ASSERT_EQ(madvise(p[MAPPING], SIZE, MADV_HUGEPAGE), 0);
+	ASSERT_EQ(mbind(p[MAPPING], SIZE, MPOL_PREFERRED, &self->mask, MAXNODE, 0), 0);
+	ASSERT_EQ(mbind(p[SHARED], SIZE, MPOL_PREFERRED, &self->mask, MAXNODE, 0), 0);
+	ASSERT_EQ(set_mempolicy(MPOL_PREFERRED, &self->mask, MAXNODE), 0);
+	touch_all(p, 0, SIZE / 2);
+	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
+	touch_all(p, SIZE / 2, SIZE);
+	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
+	for (i = 0; i < NR_KINDS; i++) {
+		EXPECT_EQ(pages_on(p[i], SIZE / 2, self->mask), self->nr_pages / 2);
+		EXPECT_EQ(pages_on(p[i] + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2)
+			TH_LOG("memory %d", i);
+	}
+	munmap(p[SHARED], SIZE);
+	munmap(p[OWN], SIZE);
 }
 
 /* What stays where it is when nobody may bind any more is reclaimed as before */
