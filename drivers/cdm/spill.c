@@ -90,6 +90,7 @@ static void collection_work(struct work_struct *work)
 	if (!xa_empty(&outliving))
 		schedule_delayed_work(to_delayed_work(work), LOOK_AFTER);
 }
+
 static DECLARE_DELAYED_WORK(collection, collection_work);
 
 /**

@@ -250,9 +250,9 @@ static int check_isolation(int nid, const struct cdm_range *ranges, unsigned int
 }
 
 /*
- * Who found the node in a list that was about to be filtered may have a page of the first block (see
- * mm_stock.c). With the other blocks online the list stays as it is when this one goes and comes
- * again, and what slipped in is in RAM.
+ * Who found the node in a list that was about to be filtered may have a page of the first block
+ * (see mm_stock.c). With the other blocks online the list stays as it is when this one goes and
+ * comes again, and what slipped in is in RAM.
  */
 static int clear_first_block(const struct cdm_range *ranges)
 {
