@@ -5,6 +5,7 @@
  *
  *   debugfs/cdm_bench/run	write "NAME HOW ORDER NODE", read "CYCLES OPS" of the best round
  *   debugfs/cdm_bench/calls	see calls.c
+ *   debugfs/cdm_bench/idle	how long the first CPU has waited since boot, in microseconds
  *
  * Cycles are those of the time stamp counter, which in a virtual machine that counts
  * instructions are instructions; but of "parallel_..." nanoseconds.
@@ -18,6 +19,7 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/string.h>
+#include <linux/tick.h>
 #include <linux/uaccess.h>
 
 #include "bench.h"
@@ -110,6 +112,14 @@ static const struct file_operations run_fops = {
 	.write = run_write,
 };
 
+static int idle_get(void *data, u64 *idle)
+{
+	*idle = get_cpu_idle_time_us(0, NULL);
+	/* A kernel whose clock ticks when it is idle, too */
+	return *idle == -1 ? -EOPNOTSUPP : 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(idle_fops, idle_get, NULL, "%llu\n");
+
 static int __init cdm_bench_init(void)
 {
 	int rc;
@@ -118,6 +128,7 @@ static int __init cdm_bench_init(void)
 	if (IS_ERR(dir))
 		return PTR_ERR(dir);
 	debugfs_create_file("run", 0600, dir, NULL, &run_fops);
+	debugfs_create_file("idle", 0400, dir, NULL, &idle_fops);
 	rc = bench_calls_init(dir);
 	if (rc)
 		debugfs_remove(dir);
