@@ -278,7 +278,8 @@ struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolic
 
 /*
  * Is a policy the calling task's own, which may name a CDM node? Who has none knows it when the
- * policy is looked for: the compiler leaves nothing of this on that way.
+ * policy is looked for: the compiler leaves nothing of this on that way, nor on an interrupt's
+ * where the caller says that it is not the default policy.
  */
 static __always_inline bool cdm_is_own_policy(const struct mempolicy *pol)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * cdm_bench: measures what a program notices, for scripts/bench. Prints "CYCLES OPS", of the
- * best of several rounds where it can be repeated; cycles are those of the time stamp counter,
- * which in a virtual machine that counts instructions are instructions. Without libnuma: that
- * looks at every node when a program starts.
+ * cdm_bench: measures what a program notices, for scripts/bench. Prints "CYCLES OPS", of the best
+ * of several rounds where it can be repeated, of fork and exec the median; cycles are those of the
+ * time stamp counter, which in a virtual machine that counts instructions are instructions. Without
+ * libnuma: that looks at every node when a program starts.
  *
  *   fault ram|bound NODE|shared|FILE base|huge	first touch, of small pages or huge ones;
  *						shared: of a memfd

@@ -411,7 +411,7 @@ TEST_F(caps, revoked_under_a_home_node)
 	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
 }
 
-enum { MAPPING, SHARED, OWN, NR_KINDS };
+enum { MAPPING, SHARED, OWN, MOVED, MOVED_HUGE, NR_KINDS };
 
 static void touch_all(char **p, size_t from, size_t to)
 {
@@ -421,7 +421,10 @@ static void touch_all(char **p, size_t from, size_t to)
 		memset(p[i] + from, 3, to - from);
 }
 
-/* A preferred node is no more than that: of a mapping, of shared memory, and of the task itself */
+/*
+ * A preferred node is no more than that: of a mapping, of shared memory, and of the task itself,
+ * whose policy is also that of what mbind(2) moves
+ */
 TEST_F(caps, revoked_under_a_preference)
 {
 	unsigned long ram = NODE(0) | NODE(1);
@@ -432,9 +435,12 @@ TEST_F(caps, revoked_under_a_preference)
 		SKIP(return, "nobody can have pages there");
 	p[MAPPING] = self->p;
 	p[SHARED] = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	p[OWN] = map_anonymous(SIZE);
 	ASSERT_NE(p[SHARED], MAP_FAILED);
-	ASSERT_NE(p[OWN], NULL);
+	for (i = OWN; i < NR_KINDS; i++) {
+		p[i] = map_anonymous(SIZE);
+		ASSERT_NE(p[i], NULL);
+	}
+	madvise(p[MOVED_HUGE], SIZE, MADV_HUGEPAGE);
 	ASSERT_EQ(write_device_file(self->nid, "state", "offline\n"), 0);
 	ASSERT_EQ(write_device_file(self->nid, "fallback", "system\n"), 0);
 	ASSERT_EQ(write_device_file(self->nid, "state", "online_movable\n"), 0);
@@ -445,14 +451,16 @@ TEST_F(caps, revoked_under_a_preference)
 	touch_all(p, 0, SIZE / 2);
 	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
 	touch_all(p, SIZE / 2, SIZE);
+	for (i = MOVED; i <= MOVED_HUGE; i++)
+		EXPECT_EQ(mbind(p[i] + SIZE / 2, SIZE / 2, MPOL_DEFAULT, NULL, 0, MPOL_MF_MOVE), 0);
 	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
 	for (i = 0; i < NR_KINDS; i++) {
 		EXPECT_EQ(pages_on(p[i], SIZE / 2, self->mask), self->nr_pages / 2);
 		EXPECT_EQ(pages_on(p[i] + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2)
 			TH_LOG("memory %d", i);
 	}
-	munmap(p[SHARED], SIZE);
-	munmap(p[OWN], SIZE);
+	for (i = SHARED; i < NR_KINDS; i++)
+		munmap(p[i], SIZE);
 }
 
 /* What stays where it is when nobody may bind any more is reclaimed as before */
