@@ -198,7 +198,7 @@ static void move_for_ever(FIXTURE_DATA(requests) *self, int32_t *status)
 }
 
 /* Who is killed in between is told what was left, and it is seen by whoever shares the answer */
-TEST_F(requests, killed_in_between)
+TEST_F_TIMEOUT(requests, killed_in_between, 180)
 {
 	long nr = MUCH / self->page_size, left = 0;
 	int32_t *status = mmap(NULL, nr * sizeof(*status), PROT_READ | PROT_WRITE,
