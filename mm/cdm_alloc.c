@@ -7,7 +7,6 @@
  * on a device is there because somebody named it, so only ranges that are free are taken.
  */
 #include <linux/cdm_node.h>
-#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -20,46 +19,50 @@
 #include "cdm.h"
 #include "internal.h"
 
-/**
- * cdm_node_alloc_pages() - allocate pages of a node for a driver
- * @gfp: with __GFP_THISNODE
- * @order: 2^order pages, 0 to MAX_PAGE_ORDER
- * @nid: the node
- * @nodes: that node
- *
- * The calling task's cpuset does not matter.
- *
- * Context: as alloc_pages().
- * Return: the pages or NULL.
- */
-struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
+/* As many as are freed together */
+static unsigned int cdm_put_some(struct folio_batch *batch, unsigned int nr, struct page **pages,
+				 const struct cdm_block *block)
 {
-	/* Without a mask it would be the cpuset's, where there is one */
-	return __alloc_pages(gfp, order, nid, cpusets_enabled() ? nodes : NULL);
+	unsigned int i, last = 0;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = pages[i];
+
+		if (!cdm_block_has(block, page))
+			break;
+		/* A single one is a folio */
+		if (put_page_testzero(page))
+			batch->folios[last++] = (struct folio *)page;
+	}
+	batch->nr = last;
+	if (last)
+		free_unref_folios(batch);
+	return i;
 }
-EXPORT_SYMBOL_GPL(cdm_node_alloc_pages);
 
 /**
- * cdm_node_put_pages() - drop the references to single pages, and free those that it was the
- *	last one of
- * @nr: how many
+ * cdm_node_put_pages() - drop the references to single pages of one block, and free those that it
+ *	was the last one of
+ * @nr: how many there are
  * @pages: which
+ * @block: which block
  *
  * Context: Any but NMI.
+ * Return: how many from the first one on were of that block.
  */
-void cdm_node_put_pages(unsigned int nr, struct page **pages)
+unsigned int cdm_node_put_pages(unsigned int nr, struct page **pages,
+				const struct cdm_block *block)
 {
 	struct folio_batch batch;
+	unsigned int done, part;
 
 	folio_batch_init(&batch);
-	while (nr--) {
-		struct page *page = *pages++;
-
-		if (put_page_testzero(page) && !folio_batch_add(&batch, page_folio(page)))
-			free_unref_folios(&batch);
+	for (done = 0; done < nr; done += part) {
+		part = cdm_put_some(&batch, min(nr - done, PAGEVEC_SIZE), pages + done, block);
+		if (!part)
+			break;
 	}
-	if (folio_batch_count(&batch))
-		free_unref_folios(&batch);
+	return done;
 }
 EXPORT_SYMBOL_GPL(cdm_node_put_pages);
 

@@ -25,7 +25,7 @@
 /* Pages that are isolated and moved together */
 #define CDM_BATCH 512
 
-/* Pages of one folio, one after the other, and where to say what becomes of each */
+/* Pages of one folio, one after the other, and where to say what becomes of each, or NULL */
 struct cdm_run {
 	unsigned long pfn;
 	unsigned long nr;
@@ -41,6 +41,7 @@ struct cdm_run {
  * @nr_pages: what these are together
  * @runs: pages that wait for the end of it
  * @nr_runs: how many runs
+ * @nr_there: pages that are where they should be
  * @refused: the last one that there was no room for
  * @no_room: there was none for a page
  * @left: folios that did not move
@@ -54,6 +55,7 @@ struct cdm_batch {
 	unsigned long nr_pages;
 	unsigned int nr_runs;
 	unsigned int nr_left;
+	unsigned long nr_there;
 	struct folio *refused;
 	bool no_room;
 	struct cdm_run runs[CDM_BATCH];
@@ -69,6 +71,7 @@ static struct cdm_batch *cdm_alloc_batch(int nid, enum cdm_migrate_whose whose)
 	batch->nid = nid;
 	batch->whose = whose;
 	batch->nr_pages = 0;
+	batch->nr_there = 0;
 	batch->nodes = nid == NUMA_NO_NODE ? node_states[N_MEMORY] : nodemask_of_node(nid);
 	batch->nr_runs = 0;
 	INIT_LIST_HEAD(&batch->folios);
@@ -82,8 +85,7 @@ static struct folio *cdm_try_folio(struct cdm_batch *batch, unsigned int order)
 
 	rcu_read_lock();
 	if (!node_isset(batch->nid, cdm_draining_map))
-		folio = __folio_alloc(CDM_GFP | (order ? __GFP_COMP : 0), order, batch->nid,
-				      &batch->nodes);
+		folio = __folio_alloc(CDM_GFP, order, batch->nid, &batch->nodes);
 	rcu_read_unlock();
 	return folio;
 }
@@ -222,14 +224,34 @@ static int cdm_has_pfn(const void *key, const void *element)
 /* What became of a page: 0, or why it has stayed */
 static int cdm_page_status(const struct cdm_batch *batch, unsigned long pfn)
 {
-	struct folio **left = NULL;
+	struct folio *const *left = bsearch(&pfn, batch->left, batch->nr_left,
+					    sizeof(*batch->left), cdm_has_pfn);
 
-	if (batch->nr_left)
-		left = bsearch(&pfn, batch->left, batch->nr_left, sizeof(*batch->left),
-			       cdm_has_pfn);
 	if (!left)
 		return 0;
 	return batch->no_room && !cdm_folio_is_pinned(*left) ? -ENOMEM : -EBUSY;
+}
+
+/* What is known of @nr pages, one after the other; @status is NULL where nobody asks */
+static void cdm_batch_say(struct cdm_batch *batch, int *status, unsigned long nr, int rc)
+{
+	if (!rc)
+		batch->nr_there += nr;
+	while (status && nr--)
+		*status++ = rc;
+}
+
+static void cdm_batch_report_run(struct cdm_batch *batch, const struct cdm_run *run)
+{
+	unsigned long i;
+
+	if (!batch->nr_left) {
+		cdm_batch_say(batch, run->status, run->nr, 0);
+		return;
+	}
+	for (i = 0; i < run->nr; i++)
+		cdm_batch_say(batch, run->status ? run->status + i : NULL, 1,
+			      cdm_page_status(batch, run->pfn + i));
 }
 
 /* What migrate_pages() left is still where it was, each with its pfn */
@@ -237,7 +259,6 @@ static void cdm_batch_report(struct cdm_batch *batch)
 {
 	const struct cdm_run *run;
 	struct folio *folio;
-	unsigned long i;
 
 	batch->nr_left = 0;
 	list_for_each_entry(folio, &batch->folios, lru)
@@ -245,8 +266,7 @@ static void cdm_batch_report(struct cdm_batch *batch)
 			batch->left[batch->nr_left++] = folio;
 	sort(batch->left, batch->nr_left, sizeof(*batch->left), cdm_by_pfn, NULL);
 	for (run = batch->runs; run < batch->runs + batch->nr_runs; run++)
-		for (i = 0; i < run->nr; i++)
-			run->status[i] = cdm_page_status(batch, run->pfn + i);
+		cdm_batch_report_run(batch, run);
 }
 
 /*
@@ -330,23 +350,26 @@ static unsigned long cdm_batch_fill(struct cdm_batch *batch, const struct cdm_so
 {
 	unsigned long end = min(nr, i + CDM_BATCH), run;
 	struct vm_area_struct *vma = NULL;
-	int rc;
+	int *where, rc;
 
 	if (source->mm)
 		mmap_read_lock(source->mm);
 	while (i < end) {
 		run = end - i;
+		where = status ? status + i : NULL;
 		if (source->mm) {
 			rc = cdm_batch_add_addr(batch, source->mm, &vma,
-						source->start + i * PAGE_SIZE, &status[i], &run);
+						source->start + i * PAGE_SIZE, where, &run);
 		} else {
 			run = 1;
-			rc = cdm_batch_add_pfn(batch, source->pfns[i], &status[i]);
+			rc = cdm_batch_add_pfn(batch, source->pfns[i], where);
 		}
 		if (rc == -EAGAIN)
 			break;
-		while (run--)
-			status[i++] = rc;
+		/* What is on its way is told when it has come */
+		if (rc != -EINPROGRESS)
+			cdm_batch_say(batch, where, run, rc);
+		i += run;
 	}
 	if (source->mm)
 		mmap_read_unlock(source->mm);
@@ -357,7 +380,7 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
 			enum cdm_migrate_whose whose)
 {
 	struct cdm_batch *batch __free(kvfree) = cdm_alloc_batch(nid, whose);
-	unsigned long i = 0, there = 0;
+	unsigned long i = 0;
 
 	if (!batch)
 		return -ENOMEM;
@@ -369,11 +392,9 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
 	}
 	lru_cache_enable();
 	/* Who is killed does not wait for the rest */
-	for (; i < nr; i++)
-		status[i] = -EINTR;
-	for (i = 0; i < nr; i++)
-		there += !status[i];
-	return there;
+	if (i < nr)
+		cdm_batch_say(batch, status ? status + i : NULL, nr - i, -EINTR);
+	return batch->nr_there;
 }
 
 /**
@@ -382,7 +403,7 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
  * @mm: the process's, which the caller has a reference to
  * @start: a page's address
  * @nr: how many pages
- * @status: for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
+ * @status: NULL, or for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
  *	of a kind that moves, -EBUSY somebody refers to it, or its content cannot be read,
  *	-ENOMEM no room, -EOPNOTSUPP
  *	hugetlb and memory of other devices, -EACCES not for @whose, -EINTR the calling task

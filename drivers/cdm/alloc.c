@@ -23,16 +23,31 @@
 
 #include "cdm_core.h"
 
+/* cdm_held_by(), for the ranges after the first */
+noinline atomic_t *cdm_held_in_others(struct cdm_device *cdm, const struct page *page)
+{
+	const struct cdm_range *range;
+	u64 addr = PFN_PHYS(page_to_pfn(page));
+	atomic_t *held = cdm->held;
+
+	for (range = cdm->ranges; range < cdm->ranges + cdm->nr_ranges; range++) {
+		if (addr - range->start < range->size)
+			return held + (PHYS_PFN(addr - range->start) >> cdm->block_order);
+		held += PHYS_PFN(range->size) >> cdm->block_order;
+	}
+	return NULL;
+}
+
 static __always_inline struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
 {
 	struct page *page = NULL;
 
 	rcu_read_lock();
-	if (cdm_state(cdm) == CDM_ONLINE)
+	if (cdm_is_open(cdm))
 		page = cdm_node_alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
 	if (page) {
-		atomic_add(1 << order, cdm_held_by(cdm, page));
-		this_cpu_add(*cdm->allocated, 1 << order);
+		atomic_add(1UL << order, cdm_held_by(cdm, page));
+		this_cpu_add(*cdm->allocated, 1UL << order);
 	}
 	rcu_read_unlock();
 	return page;
@@ -117,15 +132,11 @@ bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int 
 	return evict(cdm, nr_pages, flags);
 }
 
-static gfp_t gfp_for(const struct cdm_device *cdm, unsigned int order, unsigned int flags)
+static gfp_t gfp_for(const struct cdm_device *cdm, unsigned int flags)
 {
-	gfp_t gfp = CDM_GFP;
-
-	if (order)
-		gfp |= __GFP_COMP;
 	if ((flags & CDM_ALLOC_ZERO) && !cdm_device_scrubs(cdm, flags))
-		gfp |= __GFP_ZERO;
-	return gfp;
+		return CDM_GFP | __GFP_ZERO;
+	return CDM_GFP;
 }
 
 static struct page *scrubbed(struct cdm_device *cdm, struct page *page, unsigned int order,
@@ -147,7 +158,7 @@ static struct page *alloc_for_pinner(struct cdm_device *cdm, unsigned int order,
 	struct page *page;
 
 	current->flags &= ~PF_MEMALLOC_PIN;
-	page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
+	page = try_alloc(cdm, gfp_for(cdm, flags), order);
 	current->flags |= pinning;
 	return page;
 }
@@ -157,10 +168,15 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 						      unsigned int flags)
 {
 	bool is_pinner = current->flags & PF_MEMALLOC_PIN;
-	struct page *page = is_pinner ? alloc_for_pinner(cdm, order, flags) : NULL;
+	struct page *page = NULL;
 	unsigned int attempt = 0;
 	bool is_last = false;
 
+	/* The page allocator has had it, too */
+	if (order > MAX_PAGE_ORDER)
+		return NULL;
+	if (is_pinner)
+		page = alloc_for_pinner(cdm, order, flags);
 	/* Where nothing could be made free somebody else may have freed enough: once more */
 	while (!page && !is_last) {
 		is_last = !cdm_make_room(cdm, 1UL << order, flags, attempt++);
@@ -172,6 +188,17 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 	if (!page)
 		cdm_count_failure(cdm, 1UL << order, flags);
 	return page;
+}
+
+/* What is cleared takes so long that a call more does not matter */
+static noinline struct page *alloc_cleared(struct cdm_device *cdm, unsigned int order,
+					   unsigned int flags)
+{
+	struct page *page = try_alloc(cdm, gfp_for(cdm, flags), order);
+
+	if (!page)
+		return alloc_where_none_is_free(cdm, order, flags);
+	return scrubbed(cdm, page, order, flags);
 }
 
 /**
@@ -199,12 +226,12 @@ struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigne
 {
 	struct page *page;
 
-	if (unlikely(order > MAX_PAGE_ORDER))
-		return NULL;
-	page = try_alloc(cdm, gfp_for(cdm, order, flags), order);
+	if (flags & CDM_ALLOC_ZERO)
+		return alloc_cleared(cdm, order, flags);
+	page = try_alloc(cdm, CDM_GFP, order);
 	if (unlikely(!page))
 		return alloc_where_none_is_free(cdm, order, flags);
-	return scrubbed(cdm, page, order, flags);
+	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
 
@@ -213,9 +240,8 @@ static struct folio *try_alloc_folio(struct cdm_device *cdm, unsigned int order)
 	struct folio *folio = NULL;
 
 	rcu_read_lock();
-	if (cdm_state(cdm) == CDM_ONLINE)
-		folio = cdm_node_alloc_folio(order ? CDM_GFP | __GFP_COMP : CDM_GFP, order,
-					     cdm->config.nid, &cdm->nodes);
+	if (cdm_is_open(cdm))
+		folio = cdm_node_alloc_folio(CDM_GFP, order, cdm->config.nid, &cdm->nodes);
 	rcu_read_unlock();
 	return folio;
 }
@@ -264,7 +290,7 @@ bool cdm_page_is_spilled(const struct cdm_device *cdm, const struct page *page)
 EXPORT_SYMBOL_GPL(cdm_page_is_spilled);
 
 /* Is every page that comes back just to be freed? In a read-side critical section of RCU. */
-static bool is_sound(const struct cdm_device *cdm)
+static __always_inline bool is_sound(const struct cdm_device *cdm)
 {
 	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm_has_bad_pages);
 }
@@ -279,13 +305,12 @@ static bool wait_for_others(struct cdm_device *cdm, struct page *page, unsigned 
 }
 
 /*
- * Does a block of pages stay the driver's, because somebody else refers to it? The last reference
- * would free it in one piece, and if one of its pages had gone bad by then, nobody would see that.
- * Without memory to wait, it is as with any driver's pages.
+ * Does somebody else refer to a block of pages? The last reference would free it in one piece,
+ * and if one of its pages had gone bad by then, nobody would see that.
  */
-static bool stays(struct cdm_device *cdm, struct page *page, unsigned int order)
+static __always_inline bool is_shared(const struct page *page, unsigned int order)
 {
-	return order && unlikely(page_count(page) != 1) && wait_for_others(cdm, page, order);
+	return order && page_ref_count(page) != 1;
 }
 
 /* Free a block one of whose pages is bad; false while it cannot be taken apart */
@@ -300,8 +325,9 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 }
 
 /*
- * When there are bad pages, or the device was given up: then there may be no struct pages any
- * more, and what comes back is lost.
+ * When somebody else refers to a block, when there are bad pages, or when the device was given up:
+ * then there may be no struct pages any more, and what comes back is lost. Without memory to wait
+ * for others, it is as with any driver's pages.
  */
 static noinline void put_back_with_care(struct cdm_device *cdm, struct page *page,
 					unsigned int order, atomic_t *held)
@@ -311,7 +337,7 @@ static noinline void put_back_with_care(struct cdm_device *cdm, struct page *pag
 	rcu_read_lock();
 	if (READ_ONCE(cdm->abandoned))
 		; /* lost */
-	else if (stays(cdm, page, order))
+	else if (is_shared(page, order) && wait_for_others(cdm, page, order))
 		left = false;
 	else if (order && cdm_node_has_bad_page(page, order))
 		left = free_around_bad(cdm, page, order);
@@ -322,21 +348,31 @@ static noinline void put_back_with_care(struct cdm_device *cdm, struct page *pag
 	rcu_read_unlock();
 }
 
-static void put_back_on_device(struct cdm_device *cdm, struct page *page, unsigned int order,
-			       atomic_t *held)
+/*
+ * Nearly every page that comes back is just to be freed. Not so one of a block that somebody else
+ * refers to, nor when there are bad pages, or when the device was given up.
+ */
+static __always_inline bool free_at_once(struct cdm_device *cdm, struct page *page,
+					 unsigned int order)
 {
+	unsigned long i = page - cdm->first_page;
+	bool is_plain = false;
+	atomic_t *held;
+
 	rcu_read_lock();
-	if (unlikely(!is_sound(cdm))) {
-		rcu_read_unlock();
-		put_back_with_care(cdm, page, order, held);
-		return;
+	if (likely(i < READ_ONCE(cdm->plain_pages))) {
+		held = cdm->held + (i >> cdm->block_order);
+		/* Now: after the free the compiler would have had to save more registers */
+		OPTIMIZER_HIDE_VAR(held);
+		is_plain = !READ_ONCE(cdm_has_bad_pages) && !is_shared(page, order);
 	}
-	if (!stays(cdm, page, order)) {
+	if (likely(is_plain)) {
 		__free_pages(page, order);
 		/* After the free, so that a count of 0 means that the block's pages are back */
-		atomic_sub(1 << order, held);
+		atomic_sub(1UL << order, held);
 	}
 	rcu_read_unlock();
+	return is_plain;
 }
 
 /* Free what a driver has given back, or look again later */
@@ -344,33 +380,29 @@ void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
 	atomic_t *held = cdm_held_by(cdm, page);
 
-	if (unlikely(!held))
-		cdm_put_back_spilled(cdm, page, order);
+	if (held)
+		put_back_with_care(cdm, page, order, held);
 	else
-		put_back_on_device(cdm, page, order, held);
+		cdm_put_back_spilled(cdm, page, order);
 }
 
-/**
- * cdm_put_back_singles() - free single pages of one memory block
- * @cdm: the device
- * @nr: how many
- * @pages: which
- * @held: the counter of that block
- *
- * Context: as cdm_free_pages().
- */
-void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages,
-			  atomic_t *held)
+static noinline void free_with_care(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	rcu_read_lock();
-	if (likely(is_sound(cdm))) {
-		cdm_node_put_pages(nr, pages);
-		atomic_sub(nr, held);
-		nr = 0;
+	atomic_t *held = cdm_held_by(cdm, page);
+
+	if (held) {
+		put_back_with_care(cdm, page, order, held);
+		return;
 	}
-	rcu_read_unlock();
-	while (nr--)
-		put_back_with_care(cdm, *pages++, 0, held);
+	/* System RAM within the budget, or a driver's mistake */
+	if (!cdm_is_noted(cdm, page)) {
+		dev_err_ratelimited(&cdm->dev, "pages at %#llx are not this device's, and lost\n",
+				    PFN_PHYS(page_to_pfn(page)));
+		return;
+	}
+	cdm_put_back_spilled(cdm, page, order);
+	/* The last look at the device: nobody waits for this page any more */
+	atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
 }
 
 /**
@@ -388,22 +420,37 @@ void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page *
  */
 void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	atomic_t *held = cdm_held_by(cdm, page);
-
-	if (likely(held)) {
-		put_back_on_device(cdm, page, order, held);
-		return;
-	}
-	if (!cdm_is_noted(cdm, page)) {
-		dev_err_ratelimited(&cdm->dev, "pages at %#llx are not this device's, and lost\n",
-				    PFN_PHYS(page_to_pfn(page)));
-		return;
-	}
-	cdm_put_back_spilled(cdm, page, order);
-	/* The last look at the device: nobody waits for this page any more */
-	atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
+	if (unlikely(!free_at_once(cdm, page, order)))
+		free_with_care(cdm, page, order);
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages);
+
+/**
+ * cdm_free_singles() - free single pages that are next to each other, or one
+ * @cdm: the device
+ * @nr: how many there are, not 0
+ * @pages: which
+ *
+ * Context: as cdm_free_pages().
+ * Return: how many, from the first one on.
+ */
+unsigned int cdm_free_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages)
+{
+	const struct cdm_block block = cdm_block_of(cdm, pages[0]);
+	atomic_t *held = cdm_held_by(cdm, pages[0]);
+	unsigned int freed = 0;
+
+	rcu_read_lock();
+	if (likely(held && is_sound(cdm))) {
+		freed = cdm_node_put_pages(nr, pages, &block);
+		atomic_sub(freed, held);
+	}
+	rcu_read_unlock();
+	if (freed)
+		return freed;
+	free_with_care(cdm, pages[0], 0);
+	return 1;
+}
 
 static unsigned long sum_held(const atomic_t *held, unsigned long nr_blocks)
 {
@@ -419,7 +466,7 @@ unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages)
 {
 	return sum_held(cdm_held_by(cdm, pfn_to_page(start_pfn)),
-			PFN_PHYS(nr_pages) >> cdm->block_shift);
+			nr_pages >> cdm->block_order);
 }
 
 unsigned long cdm_held_pages(struct cdm_device *cdm)

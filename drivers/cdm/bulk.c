@@ -13,22 +13,21 @@
 
 #include "cdm_core.h"
 
-/* Pages that are allocated in one read-side critical section of RCU */
+/* Pages that are allocated, or freed, in one read-side critical section of RCU */
 #define BULK_CHUNK 256UL
 
-/* Pages of one memory block that are freed together */
-#define FREE_CHUNK 32UL
+/* Pages of a list that are in an array on the stack */
+#define LIST_CHUNK 32
 
-/* How many pages from the first one on are in one memory block, whose counter is @held */
-static unsigned long count_in_block(struct cdm_device *cdm, unsigned long nr,
-				    struct page **pages, atomic_t **held)
+/* How many pages from the first one on are in one memory block */
+static unsigned long count_in_block(const struct cdm_device *cdm, unsigned long nr,
+				    struct page **pages)
 {
-	unsigned int shift = cdm->block_shift - PAGE_SHIFT;
-	unsigned long block = page_to_pfn(pages[0]) >> shift, i;
+	const struct cdm_block block = cdm_block_of(cdm, pages[0]);
+	unsigned long i;
 
-	*held = cdm_held_by(cdm, pages[0]);
 	for (i = 1; i < nr; i++)
-		if (page_to_pfn(pages[i]) >> shift != block)
+		if (!cdm_block_has(&block, pages[i]))
 			break;
 	return i;
 }
@@ -37,12 +36,11 @@ static unsigned long count_in_block(struct cdm_device *cdm, unsigned long nr,
 static void count_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
 {
 	unsigned long part;
-	atomic_t *held;
 
 	this_cpu_add(*cdm->allocated, nr);
 	for (; nr; nr -= part, pages += part) {
-		part = count_in_block(cdm, nr, pages, &held);
-		atomic_add(part, held);
+		part = count_in_block(cdm, nr, pages);
+		atomic_add(part, cdm_held_by(cdm, pages[0]));
 	}
 }
 
@@ -52,7 +50,7 @@ static unsigned long try_alloc_bulk(struct cdm_device *cdm, gfp_t gfp, unsigned 
 	unsigned long got = 0;
 
 	rcu_read_lock();
-	if (cdm_state(cdm) == CDM_ONLINE)
+	if (cdm_is_open(cdm))
 		got = cdm_node_alloc_pages_bulk(gfp, cdm->config.nid, &cdm->nodes, nr, pages);
 	if (got)
 		count_pages(cdm, got, pages);
@@ -123,7 +121,7 @@ EXPORT_SYMBOL_GPL(cdm_alloc_pages_bulk);
 unsigned long cdm_alloc_pages_list(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
 				   struct list_head *list)
 {
-	struct page *pages[32];
+	struct page *pages[LIST_CHUNK];
 	unsigned long done = 0, part, got, i;
 
 	do {
@@ -147,19 +145,10 @@ EXPORT_SYMBOL_GPL(cdm_alloc_pages_list);
  */
 void cdm_free_pages_bulk(struct cdm_device *cdm, unsigned long nr, struct page **pages)
 {
-	unsigned long part;
-	atomic_t *held;
+	unsigned int freed;
 
-	for (; nr; nr -= part, pages += part) {
-		part = count_in_block(cdm, min(nr, FREE_CHUNK), pages, &held);
-		if (likely(held)) {
-			cdm_put_back_singles(cdm, part, pages, held);
-			continue;
-		}
-		/* System RAM */
-		part = 1;
-		cdm_free_pages(cdm, *pages, 0);
-	}
+	for (; nr; nr -= freed, pages += freed)
+		freed = cdm_free_singles(cdm, min(nr, BULK_CHUNK), pages);
 }
 EXPORT_SYMBOL_GPL(cdm_free_pages_bulk);
 
@@ -172,13 +161,13 @@ EXPORT_SYMBOL_GPL(cdm_free_pages_bulk);
  */
 void cdm_free_pages_list(struct cdm_device *cdm, struct list_head *list)
 {
-	struct page *pages[FREE_CHUNK], *page, *next;
+	struct page *pages[LIST_CHUNK], *page, *next;
 	unsigned long nr = 0;
 
 	list_for_each_entry_safe(page, next, list, lru) {
 		list_del(&page->lru);
 		pages[nr++] = page;
-		if (nr == FREE_CHUNK) {
+		if (nr == LIST_CHUNK) {
 			cdm_free_pages_bulk(cdm, nr, pages);
 			nr = 0;
 		}
@@ -190,7 +179,7 @@ EXPORT_SYMBOL_GPL(cdm_free_pages_list);
 /* Note that a driver has got a piece of one or more blocks */
 static void count_piece(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
 {
-	unsigned long block = 1UL << (cdm->block_shift - PAGE_SHIFT), part;
+	unsigned long block = 1UL << cdm->block_order, part;
 
 	this_cpu_add(*cdm->allocated, nr_pages);
 	for (; nr_pages; nr_pages -= part, page += part) {

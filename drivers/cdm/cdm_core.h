@@ -5,6 +5,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cdm.h>
+#include <linux/cpuset.h>
 #include <linux/device.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
@@ -78,7 +79,10 @@ enum cdm_state {
  * @leaving: no more of it, the device is about to go; written under @lock
  * @pages: what may linger and what does; see linger.c
  * @collection: looks whether the last reference has gone
- * @block_shift: a memory block has 2^this bytes
+ * @first_page: of the first range; with vmemmap a page's index there is a subtraction
+ * @first_nr_pages: how many there are
+ * @plain_pages: that number, or 0 when none can be freed without a look at @abandoned
+ * @block_order: a memory block has 2^this pages
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
  */
@@ -128,7 +132,10 @@ struct cdm_device {
 	struct xarray pages;
 	struct delayed_work collection;
 
-	unsigned int block_shift;
+	struct page *first_page;
+	unsigned long first_nr_pages;
+	unsigned long plain_pages;
+	unsigned int block_order;
 	unsigned long nr_blocks;
 	atomic_t held[] __counted_by(nr_blocks);
 };
@@ -154,19 +161,34 @@ static __always_inline enum cdm_state cdm_state(const struct cdm_device *cdm)
 	return READ_ONCE(cdm->online_pages) ? CDM_ONLINE : CDM_ADDED;
 }
 
+atomic_t *cdm_held_in_others(struct cdm_device *cdm, const struct page *page);
+
+/* May pages be taken? As long as no block is online, there are none. */
+static __always_inline bool cdm_is_open(const struct cdm_device *cdm)
+{
+	return !READ_ONCE(cdm->removed) && !READ_ONCE(cdm->transition);
+}
+
 /* The counter of the memory block that a page is in; NULL for a page of somebody else */
 static __always_inline atomic_t *cdm_held_by(struct cdm_device *cdm, const struct page *page)
 {
-	const struct cdm_range *range = cdm->ranges, *end = range + cdm->nr_ranges;
-	u64 addr = PFN_PHYS(page_to_pfn(page));
-	atomic_t *held = cdm->held;
+	unsigned long i = page - cdm->first_page;
 
-	for (; range < end; range++) {
-		if (addr - range->start < range->size)
-			return held + ((addr - range->start) >> cdm->block_shift);
-		held += range->size >> cdm->block_shift;
-	}
-	return NULL;
+	/* No device has many ranges, and most have one */
+	if (likely(i < cdm->first_nr_pages))
+		return cdm->held + (i >> cdm->block_order);
+	return cdm_held_in_others(cdm, page);
+}
+
+/* The one that a page is in */
+static inline struct cdm_block cdm_block_of(const struct cdm_device *cdm, const struct page *page)
+{
+	unsigned long i = page_to_pfn(page) & ((1UL << cdm->block_order) - 1);
+
+	return (struct cdm_block) {
+		.start = (unsigned long)(page - i),
+		.size = sizeof(*page) << cdm->block_order,
+	};
 }
 
 /* Will ops->scrub clear what is allocated with @flags? */
@@ -183,6 +205,13 @@ static inline bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int 
 /* mm/ is there from boot on, and the allocator does what is wanted */
 static inline int cdm_mm_init(void) { return 0; }
 static inline void cdm_mm_exit(void) { }
+
+/* Without a mask it would be the cpuset's, where there is one; the caller's does not matter */
+static __always_inline struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid,
+							 nodemask_t *nodes)
+{
+	return __alloc_pages(gfp, order, nid, cpusets_enabled() ? nodes : NULL);
+}
 
 static inline struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid,
 						 nodemask_t *nodes)
@@ -212,6 +241,7 @@ static inline void cdm_node_release_blocks(void)
 /* mm_stock.c, stock_pages.c */
 int cdm_mm_init(void);
 void cdm_mm_exit(void);
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
 					unsigned long nr, struct page **pages);
@@ -280,8 +310,7 @@ void cdm_chardev_exit(void);
 
 /* alloc.c */
 struct folio *cdm_alloc_for_mm(const struct cdm_node_ops *ops, unsigned int order);
-void cdm_put_back_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages,
-			  atomic_t *held);
+unsigned int cdm_free_singles(struct cdm_device *cdm, unsigned int nr, struct page **pages);
 void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);

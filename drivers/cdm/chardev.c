@@ -228,14 +228,16 @@ static long do_migrate(struct cdm_file *file, void __user *user)
 		return -EINVAL;
 
 	nr = req.length >> PAGE_SHIFT;
-	status = kvmalloc_array(nr, sizeof(*status), GFP_KERNEL_ACCOUNT);
-	if (!status)
-		return -ENOMEM;
+	if (req.status) {
+		status = kvmalloc_array(nr, sizeof(*status), GFP_KERNEL_ACCOUNT);
+		if (!status)
+			return -ENOMEM;
+	}
 	rc = migrate_own(file, &req, nr, status);
 	if (rc < 0)
 		return rc;
 	req.moved = rc;
-	if (req.status && copy_to_user(u64_to_user_ptr(req.status), status, nr * sizeof(*status)))
+	if (status && copy_to_user(u64_to_user_ptr(req.status), status, nr * sizeof(*status)))
 		return -EFAULT;
 	return write_answer(&req, sizeof(req), user, req.size);
 }

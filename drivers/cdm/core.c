@@ -73,7 +73,10 @@ static struct cdm_device *cdm_device_create(struct device *parent,
 		return ERR_PTR(id);
 	}
 
-	cdm->block_shift = ilog2(memory_block_size_bytes());
+	cdm->block_order = ilog2(memory_block_size_bytes()) - PAGE_SHIFT;
+	cdm->first_page = pfn_to_page(PHYS_PFN(cdm->ranges[0].start));
+	cdm->first_nr_pages = PHYS_PFN(cdm->ranges[0].size);
+	cdm->plain_pages = cdm->first_nr_pages;
 	cdm->nr_blocks = nr_blocks;
 	cdm->nr_ranges = config->nr_ranges;
 	cdm->size = size;

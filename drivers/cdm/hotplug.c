@@ -64,6 +64,14 @@ static void keep_until_reboot(struct cdm_device *cdm)
 	dev_crit(&cdm->dev, "node %d keeps its memory blocks until reboot\n", cdm->config.nid);
 }
 
+/* What drivers give back from now on is lost. Pairs with alloc.c, in a section of RCU. */
+static void give_up(struct cdm_device *cdm)
+{
+	WRITE_ONCE(cdm->abandoned, true);
+	/* Nothing is freed without a look at that */
+	WRITE_ONCE(cdm->plain_pages, 0);
+}
+
 static int add_work(struct cdm_device *cdm)
 {
 	int rc = cdm_node_add_memory(cdm->config.nid, cdm->ranges, cdm->nr_ranges,
@@ -193,7 +201,7 @@ unregister_notifier:
 
 	/* Its blocks are watched on: nobody brings online what no driver looks after */
 keep_memory:
-	WRITE_ONCE(cdm->abandoned, true);
+	give_up(cdm);
 	WRITE_ONCE(cdm->removed, true);
 	cdm_node_set_ops(config->nid, NULL);
 	keep_until_reboot(cdm);
@@ -454,8 +462,8 @@ void cdm_hotplug_abandon(struct cdm_device *cdm)
 
 	lock_for_removal(cdm);
 
-	/* Pairs with READ_ONCE() in cdm_free_pages(); drain() waits for a grace period */
-	WRITE_ONCE(cdm->abandoned, true);
+	/* drain() waits for a grace period */
+	give_up(cdm);
 	scoped_guard(mutex, &cdm->retire_lock)
 		WRITE_ONCE(cdm->removed, true);
 	rc = drain(cdm, abandon_work, cdm_undo_seconds());

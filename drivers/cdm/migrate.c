@@ -49,7 +49,7 @@ long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned lon
  * @mm: the process's, which the caller has a reference to
  * @start: address of the first page
  * @nr_pages: how many
- * @status: for each page 0 when it is there, or why it is not: -ENOENT none is present,
+ * @status: NULL, or for each page 0 when it is there, or why it is not: -ENOENT none is present,
  *	-EFAULT there is no mapping, or one of a kind that does not move, -EBUSY somebody
  *	refers to it, -ENOMEM there is no room, -EOPNOTSUPP hugetlb and ZONE_DEVICE, -EINTR the
  *	calling task was killed before

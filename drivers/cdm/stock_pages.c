@@ -182,10 +182,14 @@ struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodema
 	return page;
 }
 
-void cdm_node_put_pages(unsigned int nr, struct page **pages)
+unsigned int cdm_node_put_pages(unsigned int nr, struct page **pages,
+				const struct cdm_block *block)
 {
-	while (nr--)
-		__free_page(*pages++);
+	unsigned int i;
+
+	for (i = 0; i < nr && cdm_block_has(block, pages[i]); i++)
+		__free_page(pages[i]);
+	return i;
 }
 
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes, unsigned long nr,

@@ -22,7 +22,7 @@ static void set_online_pages(struct cdm_device *cdm, unsigned long pages)
 	enum cdm_state before = cdm_state(cdm);
 
 	WRITE_ONCE(cdm->online_pages, pages);
-	trace_cdm_progress(cdm->dev.id, cdm->config.nid, PFN_PHYS(pages) >> cdm->block_shift,
+	trace_cdm_progress(cdm->dev.id, cdm->config.nid, pages >> cdm->block_order,
 			   cdm->nr_blocks);
 	if (cdm_state(cdm) != before)
 		cdm_announce(cdm);

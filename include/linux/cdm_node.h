@@ -534,9 +534,21 @@ static inline u64 cdm_ranges_size(const struct cdm_range *ranges, unsigned int n
 /*
  * MOVABLE and HIGHMEM together select ZONE_MOVABLE, the only zone of the node. Neither
  * reclaim bit: by default a device's memory is not paged, and nothing here may sleep.
- * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset.
+ * No HARDWALL: the device belongs to the driver, not to the calling task's cpuset. COMP means
+ * nothing for a single page.
  */
-#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN)
+#define CDM_GFP (__GFP_THISNODE | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_COMP | __GFP_NOWARN)
+
+/* The struct pages of a memory block, by their addresses: who asks has many pages */
+struct cdm_block {
+	unsigned long start;
+	unsigned long size;
+};
+
+static __always_inline bool cdm_block_has(const struct cdm_block *block, const struct page *page)
+{
+	return (unsigned long)page - block->start < block->size;
+}
 
 /**
  * struct cdm_page_count - who has a device's pages
@@ -589,8 +601,8 @@ bool cdm_node_make_room(int nid, unsigned int order);
 bool cdm_node_drain_pcp(int nid);
 unsigned long cdm_node_shortage(int nid);
 unsigned long cdm_node_free_pages(int nid);
-struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
-void cdm_node_put_pages(unsigned int nr, struct page **pages);
+unsigned int cdm_node_put_pages(unsigned int nr, struct page **pages,
+				const struct cdm_block *block);
 void cdm_node_set_distance(int nid, int near, unsigned int distance);
 
 bool cdm_node_range_addressable(u64 start, u64 size);

@@ -8,7 +8,9 @@
  *   fault ram|bound NODE|shared|FILE base|huge	first touch, of small pages or huge ones;
  *						shared: of a memfd
  *   fork | exec				and wait for its end
- *   migrate call|ioctl on|off NODE base|huge	with move_pages(2), or by /dev/cdm_test
+ *   migrate call|ioctl|status on|off NODE base|huge
+ *						with move_pages(2), or by /dev/cdm_test, which
+ *						says of each page what became of it, if asked
  *   write FILE TEXT				one write()
  *   blocks NODE TEXT				TEXT to the state of each of its memory blocks
  */
@@ -206,10 +208,10 @@ static void move_by_call(const struct fresh *fresh, int node)
 	free(status);
 }
 
-static void move_by_ioctl(const struct fresh *fresh, int fd, int node)
+static void move_by_ioctl(const struct fresh *fresh, int fd, int node, bool with_status)
 {
 	size_t nr = SIZE / SMALL_SIZE;
-	int32_t *status = calloc(nr, sizeof(*status));
+	int32_t *status = with_status ? calloc(nr, sizeof(*status)) : NULL;
 	struct cdm_test_migrate request = {
 		.nid = node,
 		.addr = (uintptr_t)fresh->start,
@@ -217,7 +219,7 @@ static void move_by_ioctl(const struct fresh *fresh, int fd, int node)
 		.status = (uintptr_t)status,
 	};
 
-	if (!status || ioctl(fd, CDM_TEST_MIGRATE, &request))
+	if ((with_status && !status) || ioctl(fd, CDM_TEST_MIGRATE, &request))
 		die("CDM_TEST_MIGRATE");
 	if (request.moved != (int64_t)nr) {
 		fprintf(stderr, "only %" PRId64 " of %zu pages moved\n", (int64_t)request.moved,
@@ -228,17 +230,18 @@ static void move_by_ioctl(const struct fresh *fresh, int fd, int node)
 }
 
 /* RAM is node 0, where the process is, both ways */
-static void move(const struct fresh *fresh, int fd, bool on, int node)
+static void move(const struct fresh *fresh, const char *door, int fd, bool on, int node)
 {
 	if (fd < 0)
 		move_by_call(fresh, on ? node : 0);
 	else
-		move_by_ioctl(fresh, fd, on ? node : -1);
+		move_by_ioctl(fresh, fd, on ? node : -1, !strcmp(door, "status"));
 }
 
 static void do_migrate(char **args)
 {
-	bool by_call = !strcmp(args[0], "call"), on = !strcmp(args[1], "on");
+	const char *door = args[0];
+	bool by_call = !strcmp(door, "call"), on = !strcmp(args[1], "on");
 	struct fresh fresh = { .kind = "ram", .huge = !strcmp(args[3], "huge") };
 	int fd = by_call ? -1 : open("/dev/cdm_test", O_RDWR), node = atoi(args[2]), round;
 	uint64_t begun, cycles, lowest = UINT64_MAX;
@@ -254,9 +257,9 @@ static void do_migrate(char **args)
 		bind_fresh(&fresh);
 		fresh.kind = "ram";
 		if (!on)
-			move(&fresh, fd, true, node);
+			move(&fresh, door, fd, true, node);
 		begun = __rdtsc();
-		move(&fresh, fd, on, node);
+		move(&fresh, door, fd, on, node);
 		cycles = __rdtsc() - begun;
 		if (cycles < lowest)
 			lowest = cycles;

@@ -613,12 +613,15 @@ static unsigned long *locate_all(const struct cdm_test_migrate *req)
 
 static long do_migrate(struct cdm_test_migrate *req)
 {
-	int *status __free(kvfree) = kvcalloc(req->nr, sizeof(*status), GFP_KERNEL);
 	unsigned long *pfns __free(kvfree) = NULL;
+	int *status __free(kvfree) = NULL;
 	struct cdm_device *to = NULL;
 
-	if (!status)
-		return -ENOMEM;
+	if (req->status) {
+		status = kvcalloc(req->nr, sizeof(*status), GFP_KERNEL);
+		if (!status)
+			return -ENOMEM;
+	}
 	if (req->nid >= 0) {
 		to = cdm_device_find(req->nid);
 		if (!to)
@@ -634,8 +637,8 @@ static long do_migrate(struct cdm_test_migrate *req)
 		cdm_device_put(to);
 	if (req->moved < 0)
 		return req->moved;
-	return copy_to_user(u64_to_user_ptr(req->status), status, req->nr * sizeof(*status)) ?
-	       -EFAULT : 0;
+	return status && copy_to_user(u64_to_user_ptr(req->status), status,
+				      req->nr * sizeof(*status)) ? -EFAULT : 0;
 }
 
 static bool count_ours(struct mm_struct *mm, unsigned long addr, void *arg)

@@ -84,7 +84,7 @@ struct cdm_test_migrate {
 	__u32 by_pfn;		/* 1: cdm_migrate_pfns(), with what cdm_locate() says; 2: */
 	__u64 addr;		/* this is a physical address */
 	__u64 nr;		/* pages */
-	__u64 status;		/* address of a __s32 for each */
+	__u64 status;		/* address of a __s32 for each, or 0 */
 	__s64 moved;		/* out */
 };
 
