@@ -36,6 +36,7 @@
 #include "internal.h"
 
 DEFINE_STATIC_KEY_FALSE(cdm_key);
+EXPORT_SYMBOL_GPL(cdm_key);
 
 nodemask_t cdm_node_map __read_mostly;
 nodemask_t cdm_memory_map __read_mostly;
@@ -339,6 +340,18 @@ void __cdm_end_offline(int nid)
 /* From the decision that the machine may sleep until it is awake nothing comes online */
 static bool cdm_is_suspending;
 
+/* Under mem_hotplug_lock. Where cpusets are told before others are, they have it done. */
+void cdm_note_memory(void)
+{
+	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
+}
+
+static bool is_about_pages(unsigned long action)
+{
+	return action == MEM_GOING_ONLINE || action == MEM_ONLINE || action == MEM_CANCEL_ONLINE ||
+	       action == MEM_GOING_OFFLINE || action == MEM_OFFLINE || action == MEM_CANCEL_OFFLINE;
+}
+
 /*
  * Keep kernel memory off CDM nodes, and policies off a node without memory: a policy may
  * bind to the node from MEM_ONLINE of its first block, when its pages can be had, until
@@ -350,11 +363,11 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 	struct page *page = pfn_to_page(arg->start_pfn);
 	int nid;
 
-	/* The block's struct pages say nothing yet, or no more */
-	if (action == MEM_PREPARE_ONLINE || action == MEM_FINISH_OFFLINE)
+	/* Before and after these, on some kernels, the block's struct pages say nothing */
+	if (!is_about_pages(action))
 		return NOTIFY_OK;
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
-		nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
+		cdm_note_memory();
 	nid = page_to_nid(page);
 	if (!node_is_cdm(nid))
 		return NOTIFY_OK;
@@ -370,6 +383,11 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 					    nid, page_zone(page)->name);
 			return NOTIFY_BAD;
 		}
+		cdm_add_sleeper(nid);
+		break;
+	case MEM_CANCEL_ONLINE:
+		if (!node_state(nid, N_CDM))
+			cdm_remove_sleeper(nid);
 		break;
 	case MEM_ONLINE:
 		cdm_update_bindable(nid);
@@ -386,6 +404,8 @@ static int cdm_memory_notify(struct notifier_block *nb, unsigned long action, vo
 		cdm_update_bindable(nid);
 		cdm_open_pcp(nid);
 		cdm_remember_bad_pages(arg->start_pfn, arg->nr_pages);
+		if (!node_state(nid, N_CDM))
+			cdm_remove_sleeper(nid);
 		break;
 	}
 	return NOTIFY_OK;

@@ -3,6 +3,7 @@
 #ifndef _MM_CDM_H
 #define _MM_CDM_H
 
+#include <linux/cdm_compat.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -49,6 +50,10 @@ typedef void (*cdm_visit_t)(struct page *page, unsigned long nr, void *arg);
 
 void cdm_walk_folios(const struct cdm_range *ranges, unsigned int nr, cdm_visit_t visit,
 		     void *arg);
+
+/* While a node has memory, somebody has to wait for its kswapd; see cdm_alloc.c */
+void cdm_add_sleeper(int nid);
+void cdm_remove_sleeper(int nid);
 
 /* While a block goes offline, its zone may lose the per-CPU lists. Under mem_hotplug_lock. */
 void cdm_close_pcp(int nid);

@@ -7,17 +7,37 @@
  * on a device is there because somebody named it, so only ranges that are free are taken.
  */
 #include <linux/cdm_node.h>
+#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
-#include <linux/pagevec.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/vmstat.h>
+#include <linux/wait.h>
 
 #include "cdm.h"
 #include "internal.h"
+
+/**
+ * cdm_node_alloc_pages() - allocate pages of a node for a driver
+ * @gfp: with __GFP_THISNODE
+ * @order: 2^order pages, 0 to MAX_PAGE_ORDER
+ * @nid: the node
+ * @nodes: that node
+ *
+ * The calling task's cpuset does not matter.
+ *
+ * Context: as alloc_pages().
+ * Return: the pages or NULL.
+ */
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes)
+{
+	/* Without a mask it would be the cpuset's, where there is one */
+	return __alloc_pages(gfp, order, nid, cpusets_enabled() ? nodes : NULL, ALLOC_DEFAULT);
+}
+EXPORT_SYMBOL_GPL(cdm_node_alloc_pages);
 
 /* As many as are freed together */
 static unsigned int cdm_put_some(struct folio_batch *batch, unsigned int nr, struct page **pages,
@@ -58,7 +78,7 @@ unsigned int cdm_node_put_pages(unsigned int nr, struct page **pages,
 
 	folio_batch_init(&batch);
 	for (done = 0; done < nr; done += part) {
-		part = cdm_put_some(&batch, min(nr - done, PAGEVEC_SIZE), pages + done, block);
+		part = cdm_put_some(&batch, min(nr - done, FOLIO_BATCH_SIZE), pages + done, block);
 		if (!part)
 			break;
 	}
@@ -87,12 +107,46 @@ bool cdm_node_make_room(int nid, unsigned int order)
 		return false;
 	/* Without compaction, more reclaim makes no larger blocks */
 	gfp |= cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
-	page = __alloc_pages(gfp, order, nid, &nodes);
+	page = __alloc_pages(gfp, order, nid, &nodes, ALLOC_DEFAULT);
 	if (page)
 		__free_pages(page, order);
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_node_make_room);
+
+/*
+ * While a node's kswapd is awake, some kernels look elsewhere first, and they tell it by nobody
+ * waiting to be woken. A device that nothing reclaims from has no kswapd, and would be avoided by
+ * those who prefer it. So somebody sleeps there whom nothing wakes.
+ */
+static struct wait_queue_entry cdm_sleepers[MAX_NUMNODES];
+
+static int cdm_sleep_on(struct wait_queue_entry *sleeper, unsigned int mode, int flags, void *key)
+{
+	return 0;
+}
+
+/* When the first block of @nid comes online; again if it did not. Under mem_hotplug_lock. */
+void cdm_add_sleeper(int nid)
+{
+	struct wait_queue_entry *sleeper = &cdm_sleepers[nid];
+
+	if (!CDM_KSWAPD_IS_AVOIDED || sleeper->func)
+		return;
+	init_waitqueue_func_entry(sleeper, cdm_sleep_on);
+	add_wait_queue(&NODE_DATA(nid)->kswapd_wait, sleeper);
+}
+
+/* When @nid has no memory any more: its struct pgdat may be used anew */
+void cdm_remove_sleeper(int nid)
+{
+	struct wait_queue_entry *sleeper = &cdm_sleepers[nid];
+
+	if (!sleeper->func)
+		return;
+	remove_wait_queue(&NODE_DATA(nid)->kswapd_wait, sleeper);
+	sleeper->func = NULL;
+}
 
 /*
  * A zone's per-CPU lists go away with its last page. Who looks at them holds this for read, and
@@ -230,7 +284,7 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
 
 	/* Somebody may take a page of what was free: then the next one */
 	for (; (pfn = find_free(pfn, end, nr_pages)) < end; pfn += MAX_ORDER_NR_PAGES)
-		if (!alloc_contig_range(pfn, pfn + nr_pages, MIGRATE_MOVABLE,
+		if (!alloc_contig_range(pfn, pfn + nr_pages, ACR_FLAGS_NONE,
 					GFP_KERNEL | __GFP_NOWARN | gfp))
 			return pfn_to_page(pfn);
 	return NULL;

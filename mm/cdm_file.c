@@ -39,7 +39,7 @@ static struct vfsmount *cdm_mnt;
 
 static struct cdm_memory *cdm_memory_of(const struct address_space *mapping)
 {
-	return mapping->i_private_data;
+	return cdm_mapping_private(mapping);
 }
 
 bool __cdm_owns_mapping(const struct address_space *mapping)
@@ -125,7 +125,7 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 	memory = kmalloc(sizeof(*memory), GFP_KERNEL_ACCOUNT);
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
-	file = shmem_file_setup_with_mnt(cdm_mnt, "cdm", size, VM_NORESERVE);
+	file = shmem_file_setup_with_mnt(cdm_mnt, "cdm", size, cdm_noreserve());
 	if (IS_ERR(file)) {
 		kfree(memory);
 		return file;
@@ -133,7 +133,7 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 	*memory = (struct cdm_memory) { .nid = nid, .id = id, .quota = PFN_UP(size) };
 	spin_lock_init(&memory->lock);
 	mapping = file->f_mapping;
-	mapping->i_private_data = memory;
+	cdm_mapping_private(mapping) = memory;
 	/* For what is allocated beside the pages: without the OOM killer, of no cgroup either */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	mapping_set_unevictable(mapping);

@@ -31,7 +31,6 @@
 #include <linux/sched/task.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
-#include <linux/swapops.h>
 
 #include "cdm.h"
 #include "internal.h"
@@ -51,13 +50,10 @@ struct cdm_names {
 
 static bool cdm_names_page_of(const struct cdm_names *names, pte_t pte)
 {
-	swp_entry_t entry;
+	softleaf_t entry = softleaf_from_pte(pte);
 
-	if (!is_swap_pte(pte))
-		return false;
-	entry = pte_to_swp_entry(pte);
-	return is_hwpoison_entry(entry) &&
-	       cdm_ranges_have(names->ranges, names->nr_ranges, PFN_PHYS(swp_offset_pfn(entry)));
+	return softleaf_is_hwpoison(entry) &&
+	       cdm_ranges_have(names->ranges, names->nr_ranges, PFN_PHYS(softleaf_to_pfn(entry)));
 }
 
 static int cdm_unname_pmd(pmd_t *pmd, unsigned long addr, unsigned long end, struct mm_walk *walk)
@@ -148,7 +144,7 @@ static bool cdm_mark_lost(struct folio *folio, struct vm_area_struct *vma, unsig
 	struct mmu_notifier_range range;
 
 	if (folio_test_pmd_mappable(folio))
-		split_huge_pmd_address(vma, address, false, folio);
+		split_huge_pmd_address(vma, address, false);
 
 	mmu_notifier_range_init(&range, MMU_NOTIFY_CLEAR, 0, vma->vm_mm, address,
 				vma_address_end(&pvmw));
@@ -207,8 +203,7 @@ static struct folio *cdm_empty_folio(swp_entry_t entry)
  */
 static void cdm_replace_in_swapcache(struct folio *folio)
 {
-	struct address_space *mapping = swap_address_space(folio->swap);
-	XA_STATE(xas, &mapping->i_pages, swap_cache_index(folio->swap));
+	struct swap_cluster_info *cluster;
 	long i, nr = folio_nr_pages(folio);
 	struct folio *empty, *next;
 	swp_entry_t entry = folio->swap;
@@ -220,19 +215,18 @@ static void cdm_replace_in_swapcache(struct folio *folio)
 	}
 
 	/* The reference that each was born with is the swap cache's */
-	xas_lock_irq(&xas);
+	cluster = cdm_lock_swapcache(folio);
 	list_for_each_entry_safe(empty, next, &pages, lru) {
 		list_del_init(&empty->lru);
-		xas_store(&xas, empty);
-		xas_next(&xas);
-		__node_stat_mod_folio(empty, NR_FILE_PAGES, 1);
-		__lruvec_stat_mod_folio(empty, NR_SWAPCACHE, 1);
+		cdm_store_in_swapcache(cluster, empty);
+		node_stat_mod_folio(empty, NR_FILE_PAGES, 1);
+		lruvec_stat_mod_folio(empty, NR_SWAPCACHE, 1);
 	}
 	folio_clear_swapcache(folio);
-	folio->private = NULL;
-	__node_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
-	__lruvec_stat_mod_folio(folio, NR_SWAPCACHE, -nr);
-	xas_unlock_irq(&xas);
+	folio->swap.val = 0;
+	node_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
+	lruvec_stat_mod_folio(folio, NR_SWAPCACHE, -nr);
+	cdm_unlock_swapcache(cluster);
 	folio_put_refs(folio, nr);
 }
 
@@ -243,7 +237,7 @@ static bool cdm_lose_swapcache(struct folio *folio)
 	if (folio_free_swap(folio))
 		return false;
 	if (!folio_test_dirty(folio) && folio_test_uptodate(folio)) {
-		delete_from_swap_cache(folio);
+		swap_cache_del_folio(folio);
 		return false;
 	}
 	cdm_replace_in_swapcache(folio);
@@ -269,9 +263,9 @@ static void cdm_lose_shmem(struct address_space *mapping, struct folio *folio)
 	folio->mapping = NULL;
 	mapping->nrpages -= nr;
 	if (folio_test_pmd_mappable(folio))
-		__lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, -nr);
-	__lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
-	__lruvec_stat_mod_folio(folio, NR_SHMEM, -nr);
+		lruvec_stat_mod_folio(folio, NR_SHMEM_THPS, -nr);
+	lruvec_stat_mod_folio(folio, NR_FILE_PAGES, -nr);
+	lruvec_stat_mod_folio(folio, NR_SHMEM, -nr);
 	xas_unlock_irq(&xas);
 	folio_put_refs(folio, nr);
 }

@@ -173,7 +173,7 @@ static bool cdm_may_move(const struct cdm_batch *batch, struct folio *folio)
 	if (mapping && cdm_owns_mapping(mapping))
 		return batch->whose == CDM_MIGRATE_OWN || cdm_mapping_is_of(mapping, batch->nid);
 	return batch->whose == CDM_MIGRATE_OWN && folio_test_anon(folio) &&
-	       !folio_test_ksm(folio) && !folio_likely_mapped_shared(folio);
+	       !folio_test_ksm(folio) && !folio_maybe_mapped_shared(folio);
 }
 
 /*

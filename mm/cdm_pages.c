@@ -174,11 +174,11 @@ static void cdm_split_again(unsigned long pfn)
 	struct folio *folio = page_folio(page);
 	unsigned long first = folio_pfn(folio), end = first + folio_nr_pages(folio);
 
-	if (start_isolate_page_range(first, end, MIGRATE_MOVABLE, 0, GFP_KERNEL))
+	if (start_isolate_page_range(first, end, PB_ISOLATE_MODE_OTHER))
 		return;
 	if (cdm_try_split(page))
 		cdm_fail_again(page, first, end);
-	undo_isolate_page_range(first, end, MIGRATE_MOVABLE);
+	undo_isolate_page_range(first, end);
 }
 
 static void cdm_split_work(struct work_struct *work)
@@ -311,9 +311,11 @@ bool cdm_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages)
 /* A look at each alone would be a twentieth of what it takes to offline a block */
 static bool cdm_is_one_bad(const struct page *page)
 {
-	unsigned long flags = page[0].flags | page[1].flags | page[2].flags | page[3].flags |
-			      page[4].flags | page[5].flags | page[6].flags | page[7].flags;
+	unsigned long flags = 0;
+	int i;
 
+	for (i = 0; i < CDM_LOOK; i++)
+		flags |= cdm_page_flags(page + i);
 	return flags & __PG_HWPOISON;
 }
 
@@ -384,15 +386,16 @@ bool cdm_node_free_around_bad(struct page *page, unsigned int order)
 	atomic_set(&page_folio(page)->_entire_mapcount, 0);
 	pgalloc_tag_split(page_folio(page), order, 0);
 	split_page_owner(page, order, 0);
+	cdm_forget_nr_pages(page);
 	/* Atomically: another page may be marked as bad at this moment */
 	for (i = 1; i < nr; i++) {
-		set_mask_bits(&page[i].flags, PAGE_FLAGS_CHECK_AT_FREE, 0);
+		set_mask_bits(&cdm_page_flags(page + i), PAGE_FLAGS_CHECK_AT_FREE, 0);
 		page[i].mapping = NULL;
 		clear_compound_head(page + i);
 		set_page_refcounted(page + i);
 	}
 	folio_clear_head((struct folio *)page);
-	set_mask_bits(&page[1].flags, PAGE_FLAGS_SECOND, 0);
+	set_mask_bits(&cdm_page_flags(page + 1), PAGE_FLAGS_SECOND, 0);
 	page_ref_unfreeze(page, 1);
 
 	for (i = 0; i < nr; i++)

@@ -109,18 +109,16 @@ bool __cdm_names_device(const struct mempolicy *pol)
 }
 
 /*
- * alloc_pages() for a task that has the policy @pol: page cache, compressed swap and what else
- * the kernel allocates while the task runs. If the policy names a CDM node, then on the RAM nodes
- * of the policy, or on any if it names none. It is the task's own: nobody else replaces it.
+ * alloc_pages() for a task whose policy @pol names a CDM node: page cache, compressed swap and what
+ * else the kernel allocates while the task runs. On the RAM nodes of the policy, or on any if it
+ * names none. It is the task's own: nobody else replaces it.
  */
 struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol)
 {
-	nodemask_t ram;
+	nodemask_t ram = cdm_ram_nodes(&pol->nodes);
 
-	if (!__cdm_names_device(pol))
-		return alloc_pages_mpol(gfp, order, pol, NO_INTERLEAVE_INDEX, numa_node_id());
-	ram = cdm_ram_nodes(&pol->nodes);
-	return __alloc_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram);
+	return __alloc_frozen_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram,
+				    ALLOC_DEFAULT);
 }
 
 /* It was checked when it was set; since then it may have been taken from the task */
@@ -153,6 +151,12 @@ struct mempolicy *__cdm_valid_policy(struct mempolicy *pol)
 	return &cdm_local_policy;
 }
 
+int __cdm_ram_nid(int nid)
+{
+	return node_is_cdm(nid) ? numa_mem_id() : nid;
+}
+EXPORT_SYMBOL_GPL(__cdm_ram_nid);
+
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)
 {
 	if (node_is_cdm(nid) && ((gfp & __GFP_THISNODE) ||
@@ -166,11 +170,11 @@ bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *
 }
 
 /* It was merged in RAM, and moved since. A page more would be one more on the device. */
-struct page *__cdm_ksm_page(struct page *page)
+struct folio *__cdm_ksm_folio(struct folio *folio)
 {
-	if (IS_ERR_OR_NULL(page) || !node_is_cdm(page_to_nid(page)))
-		return page;
-	put_page(page);
+	if (IS_ERR_OR_NULL(folio) || !node_is_cdm(folio_nid(folio)))
+		return folio;
+	folio_put(folio);
 	return ERR_PTR(-EBUSY);
 }
 
@@ -204,7 +208,7 @@ static int count_huge_page(pmd_t *pmd, unsigned long addr, unsigned long end,
 {
 	spinlock_t *ptl = pmd_lock(walk->mm, pmd); /* the page table's */
 
-	if (is_swap_pmd(*pmd) || pmd_trans_huge(*pmd) || pmd_devmap(*pmd))
+	if (pmd_is_huge(*pmd))
 		walk->action = ACTION_CONTINUE;
 	if (pmd_present(*pmd) && pmd_trans_huge(*pmd))
 		count_if_device(vm_normal_folio_pmd(walk->vma, addr, *pmd), PHYS_PFN(end - addr),
@@ -219,7 +223,7 @@ static int skip_larger_page(pud_t *pud, unsigned long addr, unsigned long end,
 {
 	pud_t entry = READ_ONCE(*pud);
 
-	if (pud_trans_huge(entry) || pud_devmap(entry) || pud_leaf(entry))
+	if (pud_trans_huge(entry) || pud_leaf(entry))
 		walk->action = ACTION_CONTINUE;
 	return 0;
 }

@@ -5,8 +5,8 @@
 
 CDM_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CDM_BUILD=$CDM_TOP/build
-CDM_KVER=${KVER:-6.12}
-# in a virtual machine the one that it was started with
+# in a virtual machine those that it was started with
+CDM_KVER=${KVER:-${CDM_KVER:-6.12}}
 CDM_ARCH=${ARCH:-${CDM_ARCH:-x86_64}}
 case $CDM_ARCH in
 x86 | amd64) CDM_ARCH=x86_64 ;;
@@ -27,10 +27,14 @@ die()
 	die "unknown ARCH '$CDM_ARCH': $(cd "$CDM_TOP/scripts/arch" && echo *)"
 # shellcheck source=scripts/arch/x86_64
 . "$CDM_TOP/scripts/arch/$CDM_ARCH"
-# where the kernels and the programs of that architecture are built
-CDM_OBJECTS=$CDM_BUILD
-[ "$CDM_ARCH" = x86_64 ] || CDM_OBJECTS=$CDM_BUILD/$CDM_ARCH
-export CDM_OBJECTS
+[ -r "$CDM_TOP/patches/$CDM_KVER" ] ||
+	die "unknown KVER '$CDM_KVER': $(cd "$CDM_TOP/patches" && echo *)"
+# where the trees of that version are, and the kernels and the programs of that architecture are built
+CDM_KERNELS=$CDM_BUILD
+[ "$CDM_KVER" = 6.12 ] || CDM_KERNELS=$CDM_BUILD/$CDM_KVER
+CDM_OBJECTS=$CDM_KERNELS
+[ "$CDM_ARCH" = x86_64 ] || CDM_OBJECTS=$CDM_KERNELS/$CDM_ARCH
+export CDM_KERNELS CDM_OBJECTS
 
 # stock_kernel NAME: the whole name of a kernel of Debian's, of which the end may be left out:
 # stock-VERSION-FLAVOUR
@@ -72,11 +76,25 @@ kernel_make()
 		-j"$(nproc)" "${@:3}"
 }
 
+# patch_files: the patches for that version, in their order, with their paths
+patch_files()
+{
+	local patch
+
+	sed '/^#/d' "$CDM_TOP/patches/6.12/series" | while read -r patch; do
+		if [ -e "$CDM_TOP/patches/$CDM_KVER/$patch" ]; then
+			echo "$CDM_TOP/patches/$CDM_KVER/$patch"
+		else
+			echo "$CDM_TOP/patches/6.12/$patch"
+		fi
+	done
+}
+
 # source_version: of the kernel's source that is unpacked, 6.12.48 say
 source_version()
 {
 	awk '/^(VERSION|PATCHLEVEL|SUBLEVEL) =/ { v = v sep $3; sep = "." } END { print v }' \
-		"$CDM_BUILD/src/vanilla/Makefile"
+		"$CDM_KERNELS/src/vanilla/Makefile"
 }
 
 # step TITLE LOG COMMAND...: run COMMAND with its output in LOG. Shows that it is

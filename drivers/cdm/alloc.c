@@ -426,7 +426,7 @@ void cdm_free_pages(struct cdm_device *cdm, struct page *page, unsigned int orde
 EXPORT_SYMBOL_GPL(cdm_free_pages);
 
 /**
- * cdm_free_singles() - free single pages that are next to each other, or one
+ * cdm_free_singles() - free single pages of one memory block, or one
  * @cdm: the device
  * @nr: how many there are, not 0
  * @pages: which

@@ -5,7 +5,7 @@
 
 #include <linux/atomic.h>
 #include <linux/cdm.h>
-#include <linux/cpuset.h>
+#include <linux/cdm_compat.h>
 #include <linux/device.h>
 #include <linux/gfp.h>
 #include <linux/memory_hotplug.h>
@@ -206,13 +206,6 @@ static inline bool cdm_device_scrubs(const struct cdm_device *cdm, unsigned int 
 static inline int cdm_mm_init(void) { return 0; }
 static inline void cdm_mm_exit(void) { }
 
-/* Without a mask it would be the cpuset's, where there is one; the caller's does not matter */
-static __always_inline struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid,
-							 nodemask_t *nodes)
-{
-	return __alloc_pages(gfp, order, nid, cpusets_enabled() ? nodes : NULL);
-}
-
 static inline struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid,
 						 nodemask_t *nodes)
 {
@@ -222,7 +215,7 @@ static inline struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, 
 static inline unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
 						      unsigned long nr, struct page **pages)
 {
-	return __alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages);
+	return __alloc_pages_bulk(gfp, nid, nodes, nr, pages);
 }
 
 /* No block goes online or offline between the two */
@@ -241,7 +234,6 @@ static inline void cdm_node_release_blocks(void)
 /* mm_stock.c, stock_pages.c */
 int cdm_mm_init(void);
 void cdm_mm_exit(void);
-struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 struct folio *cdm_node_alloc_folio(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes,
 					unsigned long nr, struct page **pages);

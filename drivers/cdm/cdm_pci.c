@@ -20,6 +20,7 @@
  */
 #include <linux/acpi.h>
 #include <linux/cdm.h>
+#include <linux/cdm_compat.h>
 #include <linux/cleanup.h>
 #include <linux/delay.h>
 #include <linux/highmem.h>
@@ -582,20 +583,20 @@ static ssize_t access_buffers(struct kobject *kobj, char *buf, loff_t pos, size_
 	return count;
 }
 
-static ssize_t content_read(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
+static ssize_t content_read(struct file *filp, struct kobject *kobj, cdm_bin_const struct bin_attribute *attr,
 			    char *buf, loff_t pos, size_t count)
 {
 	return access_buffers(kobj, buf, pos, count, false);
 }
 
-static ssize_t content_write(struct file *filp, struct kobject *kobj, struct bin_attribute *attr,
+static ssize_t content_write(struct file *filp, struct kobject *kobj, cdm_bin_const struct bin_attribute *attr,
 			     char *buf, loff_t pos, size_t count)
 {
 	return access_buffers(kobj, buf, pos, count, true) ?: -ENOSPC;
 }
 static BIN_ATTR_RW(content, 0);
 
-static struct bin_attribute *cdm_pci_bin_attrs[] = {
+static cdm_bin_const struct bin_attribute *cdm_bin_const cdm_pci_bin_attrs[] = {
 	&bin_attr_content,
 	NULL
 };

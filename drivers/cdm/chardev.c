@@ -98,7 +98,7 @@ static int cdm_file_mmap(struct file *filp, struct vm_area_struct *vma)
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	vma_set_file(vma, file->memory);
-	return call_mmap(file->memory, vma);
+	return vfs_mmap(file->memory, vma);
 }
 
 static unsigned long cdm_file_unmapped_area(struct file *filp, unsigned long addr,

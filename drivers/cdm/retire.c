@@ -90,7 +90,8 @@ unsigned long cdm_retired_pages(const struct cdm_device *cdm)
 /* An address a line, all lines of one length: the file may be longer than a page */
 #define BAD_PAGE_LINE_LEN 19
 
-static ssize_t bad_pages_read(struct file *file, struct kobject *kobj, struct bin_attribute *attr,
+static ssize_t bad_pages_read(struct file *file, struct kobject *kobj,
+			      cdm_bin_const struct bin_attribute *attr,
 			      char *buf, loff_t pos, size_t count)
 {
 	const struct cdm_device *cdm = to_cdm_device(kobj_to_dev(kobj));

@@ -43,6 +43,21 @@ static DEFINE_MUTEX(outliving_lock);
 
 #define ORDER_BITS 8
 
+static void *nid_and_order(int nid, unsigned int order)
+{
+	return xa_mk_value((unsigned long)nid << ORDER_BITS | order);
+}
+
+static int nid_of(void *entry)
+{
+	return xa_to_value(entry) >> ORDER_BITS;
+}
+
+static unsigned int order_of(void *entry)
+{
+	return xa_to_value(entry) & GENMASK(ORDER_BITS - 1, 0);
+}
+
 static void put_share(struct cdm_device *cdm, unsigned int order)
 {
 	atomic_long_sub(1L << order, cdm->spill_used);
@@ -67,8 +82,7 @@ static bool take_share(struct cdm_device *cdm, unsigned int order)
 /* Free what nobody else refers to any more */
 static void collect_outliving(void)
 {
-	unsigned long pfn, nid_and_order;
-	unsigned int order;
+	unsigned long pfn;
 	void *entry;
 
 	guard(mutex)(&outliving_lock);
@@ -77,10 +91,8 @@ static void collect_outliving(void)
 		if (page_count(pfn_to_page(pfn)) != 1)
 			continue;
 		xa_erase(&outliving, pfn);
-		nid_and_order = xa_to_value(entry);
-		order = nid_and_order & GENMASK(ORDER_BITS - 1, 0);
-		__free_pages(pfn_to_page(pfn), order);
-		atomic_long_sub(1L << order, spill_used + (nid_and_order >> ORDER_BITS));
+		__free_pages(pfn_to_page(pfn), order_of(entry));
+		atomic_long_sub(1L << order_of(entry), spill_used + nid_of(entry));
 	}
 }
 
@@ -103,9 +115,7 @@ static DECLARE_DELAYED_WORK(collection, collection_work);
  */
 void cdm_spill_outlives(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	unsigned long nid_and_order = (unsigned long)cdm->config.nid << ORDER_BITS | order;
-
-	xa_store(&outliving, page_to_pfn(page), xa_mk_value(nid_and_order),
+	xa_store(&outliving, page_to_pfn(page), nid_and_order(cdm->config.nid, order),
 		 GFP_KERNEL | __GFP_NOFAIL);
 	schedule_delayed_work(&collection, LOOK_AFTER);
 }
@@ -128,7 +138,7 @@ static struct page *alloc_ram(struct cdm_device *cdm, unsigned int order, unsign
 	if (flags & CDM_ALLOC_ZERO)
 		gfp |= __GFP_ZERO;
 	/* Memory of the kernel's kind: the device's node is only where to begin to look */
-	page = __alloc_pages(gfp | __GFP_NOWARN, order, cdm->config.nid, NULL);
+	page = alloc_pages_node(cdm->config.nid, gfp | __GFP_NOWARN, order);
 	if (page && !cdm_may_linger(cdm, page, order)) {
 		__free_pages(page, order);
 		return NULL;
@@ -235,8 +245,7 @@ void cdm_spill_exit(void)
 
 	cancel_delayed_work_sync(&collection);
 	xa_for_each(&outliving, pfn, entry)
-		__free_pages(pfn_to_page(pfn),
-			     xa_to_value(entry) & GENMASK(ORDER_BITS - 1, 0));
+		__free_pages(pfn_to_page(pfn), order_of(entry));
 	xa_destroy(&outliving);
 	kfree(spill_used);
 }

@@ -210,7 +210,7 @@ static struct attribute *cdm_device_attrs[] = {
 	NULL
 };
 
-static struct bin_attribute *cdm_device_bin_attrs[] = {
+static cdm_bin_const struct bin_attribute *cdm_bin_const cdm_device_bin_attrs[] = {
 	&cdm_bad_pages_attr,
 	NULL
 };

@@ -187,7 +187,7 @@ static inline bool cpuset_cdm_in_use(void)
 }
 
 bool cpuset_cdm_is_restricted(struct task_struct *task);
-void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems);
+bool cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems);
 bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top);
 bool cpuset_cdm_is_subset(const struct cpuset *p, const struct cpuset *q);
 
@@ -209,6 +209,14 @@ bool __cdm_node_allowed(gfp_t gfp);
 static inline bool cdm_node_allowed(int nid, gfp_t gfp)
 {
 	return node_is_cdm(nid) && __cdm_node_allowed(gfp);
+}
+
+int __cdm_ram_nid(int nid);
+
+/* For what the kernel keeps of a page that is on @nid: a node that is no device */
+static inline int cdm_ram_nid(int nid)
+{
+	return static_branch_unlikely(&cdm_key) ? __cdm_ram_nid(nid) : nid;
 }
 
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram);
@@ -242,12 +250,12 @@ static __always_inline struct mempolicy *cdm_valid_policy(struct mempolicy *pol)
 	return pol && static_branch_unlikely(&cdm_key) ? __cdm_valid_policy(pol) : pol;
 }
 
-struct page *__cdm_ksm_page(struct page *page);
+struct folio *__cdm_ksm_folio(struct folio *folio);
 
 /* What KSM found to merge with, but no page of a CDM node */
-static inline struct page *cdm_ksm_page(struct page *page)
+static inline struct folio *cdm_ksm_folio(struct folio *folio)
 {
-	return static_branch_unlikely(&cdm_key) ? __cdm_ksm_page(page) : page;
+	return static_branch_unlikely(&cdm_key) ? __cdm_ksm_folio(folio) : folio;
 }
 
 bool __cdm_oom_choose(struct oom_control *oc);
@@ -294,6 +302,8 @@ static __always_inline struct mempolicy *cdm_own_policy(struct mempolicy *pol)
 
 extern nodemask_t cdm_memory_map;
 
+void cdm_note_memory(void);
+
 /* The nodes with memory of either kind */
 static inline nodemask_t *cdm_memory_nodes(void)
 {
@@ -330,6 +340,12 @@ static inline int cdm_copy_folio(struct folio *to, struct folio *from, const voi
 }
 
 bool __cdm_owns_mapping(const struct address_space *mapping);
+
+/* May pages of a file count as swapped out because a device that had them has gone? */
+static inline bool cdm_may_have_lost(void)
+{
+	return static_branch_unlikely(&cdm_key);
+}
 
 /* A page of such a file, or NULL */
 struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order);
@@ -410,7 +426,11 @@ static inline void cdm_clear_nodes(nodemask_t *nodes) { }
 static inline nodemask_t cdm_ram_nodes(const nodemask_t *nodes) { return *nodes; }
 static inline bool cpuset_cdm_sync(void) { return false; }
 static inline bool cpuset_cdm_in_use(void) { return false; }
-static inline void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems) { }
+static inline bool cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems)
+{
+	return !nodes_empty(*mems);
+}
+
 static inline bool cpuset_cdm_may_set(const nodemask_t *mems, const nodemask_t *top)
 {
 	return nodes_subset(*mems, *top);
@@ -430,16 +450,19 @@ static inline bool cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, 
 	return true;
 }
 
+static inline int cdm_ram_nid(int nid) { return nid; }
+
 static inline void cdm_check_home_node(int *nid) { }
 static inline struct mempolicy *cdm_valid_policy(struct mempolicy *pol) { return pol; }
 static inline struct mempolicy *cdm_own_policy(struct mempolicy *pol) { return pol; }
-static inline struct page *cdm_ksm_page(struct page *page) { return page; }
+static inline struct folio *cdm_ksm_folio(struct folio *folio) { return folio; }
 static inline bool cdm_oom_choose(struct oom_control *oc) { return false; }
 static inline long cdm_oom_discount(const struct oom_control *oc, struct task_struct *task)
 {
 	return 0;
 }
 
+static inline bool __cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_is_own_policy(const struct mempolicy *pol) { return false; }
 static inline struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order,
@@ -463,6 +486,7 @@ static inline int cdm_copy_folio(struct folio *to, struct folio *from, const voi
 }
 
 static inline bool cdm_owns_mapping(const struct address_space *mapping) { return false; }
+static inline bool cdm_may_have_lost(void) { return false; }
 static inline struct folio *cdm_mapping_folio(struct address_space *mapping, unsigned int order)
 {
 	return NULL;
@@ -601,6 +625,7 @@ bool cdm_node_make_room(int nid, unsigned int order);
 bool cdm_node_drain_pcp(int nid);
 unsigned long cdm_node_shortage(int nid);
 unsigned long cdm_node_free_pages(int nid);
+struct page *cdm_node_alloc_pages(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
 unsigned int cdm_node_put_pages(unsigned int nr, struct page **pages,
 				const struct cdm_block *block);
 void cdm_node_set_distance(int nid, int near, unsigned int distance);

@@ -24,6 +24,7 @@ static nodemask_t cpuset_cdm_mems;
 /* Has a CDM node come or gone since the last time? Then the cpusets that name it change. */
 bool cpuset_cdm_sync(void)
 {
+	cdm_note_memory();
 	if (nodes_equal(cpuset_cdm_mems, node_states[N_CDM]))
 		return false;
 	cpuset_cdm_mems = node_states[N_CDM];
@@ -55,18 +56,19 @@ bool cpuset_cdm_is_restricted(struct task_struct *task)
  * that cpuset.mems names, as far as the parent, if it is restricted itself, has them, too.
  * Without a RAM node @mems stays empty, and the caller takes the parent's.
  */
-void cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems)
+bool cpuset_cdm_grant(const struct cpuset *cs, nodemask_t *mems)
 {
 	const struct cpuset *parent = css_cs(cs->css.parent);
 	nodemask_t granted;
 
 	cdm_clear_nodes(mems);
 	if (nodes_empty(*mems))
-		return;
+		return false;
 	nodes_and(granted, cs->mems_allowed, cpuset_cdm_mems);
 	if (is_restricted(parent))
 		nodes_and(granted, granted, parent->effective_mems);
 	nodes_or(*mems, *mems, granted);
+	return true;
 }
 
 /*

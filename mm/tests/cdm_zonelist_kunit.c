@@ -103,4 +103,3 @@ kunit_test_suite(cdm_zonelist_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the zonelists of coherent device memory");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);

@@ -14,6 +14,7 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/kernel_stat.h>
 #include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/mutex.h>

@@ -3,6 +3,7 @@
  * cdm_bench: what drivers use today for memory that is not a node: the allocator that GPU
  * drivers share, gen_pool, and a list of ZONE_DEVICE pages as each such driver has its own.
  */
+#include <linux/cdm_compat.h>
 #include <linux/err.h>
 #include <linux/genalloc.h>
 #include <linux/ioport.h>
@@ -101,6 +102,11 @@ static void put_free(struct page *page)
 	spin_unlock(&zone_device.lock);
 }
 
+static void give_back(struct cdm_freed *freed)
+{
+	put_free((struct page *)freed);
+}
+
 static struct page *get_free(void)
 {
 	struct page *page;
@@ -111,7 +117,7 @@ static struct page *get_free(void)
 		zone_device.free = page->zone_device_data;
 	spin_unlock(&zone_device.lock);
 	if (page)
-		zone_device_page_init(page);
+		cdm_init_zone_device(page, page_pgmap(page));
 	return page;
 }
 
@@ -121,7 +127,7 @@ static vm_fault_t never_mapped(struct vm_fault *vmf)
 }
 
 static const struct dev_pagemap_ops zone_device_ops = {
-	.page_free = put_free,
+	.cdm_folio_free = give_back,
 	.migrate_to_ram = never_mapped,
 };
 

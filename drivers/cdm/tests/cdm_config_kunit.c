@@ -172,4 +172,3 @@ kunit_test_suite(cdm_config_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the registration of coherent device memory");
 MODULE_LICENSE("GPL");
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);

@@ -362,7 +362,7 @@ TEST_F(fences, hugetlb_surplus_under_a_mixed_policy)
  * More than the device has, bound to it alone: the task that does so is killed, and not
  * the one that has more memory; RAM is not touched.
  */
-TEST_F(fences, exhaustion_kills_who_caused_it)
+TEST_F_TIMEOUT(fences, exhaustion_kills_who_caused_it, 120)
 {
 	long long free_bytes, size = numa_node_size64(self->nid, &free_bytes) + 64 * MIB;
 	int status, bystander_status, bound;

@@ -166,7 +166,7 @@ hint_while()
 
 hinted_at()
 {
-	local said go answers hinting i first free rc=0
+	local said go answers hinting i first rc=0
 
 	first=/sys/devices/system/memory/memory$((start / block))/state
 	said=$(mktemp)
@@ -179,9 +179,7 @@ hinted_at()
 		expect "offline, time $i" "$(write offline "$cdm/state")" ok || rc=1
 		expect "a block, time $i" "$(write online_movable "$first")" ok || rc=1
 		expect "used by hand, time $i" "$(used_pages $nid)" 0 || rc=1
-		# each CPU may know of a few more, or less
-		free=$(($(cat "$cdm/stats/free") - block / $(getconf PAGESIZE)))
-		[ ${free#-} -lt 512 ] || fail "free, time $i: off by $free" || rc=1
+		expect_free "time $i" $block || rc=1
 		expect "offline by hand, time $i" "$(write offline "$first")" ok || rc=1
 	done
 	rm "$go"
@@ -193,6 +191,14 @@ hinted_at()
 	return $rc
 }
 test_comes_while_others_want_it() { with_device "caps=0 online_policy=1" hinted_at; }
+
+# expect_free WHEN BYTES: of the device; each CPU may know of a few pages more, or less
+expect_free()
+{
+	local off=$(($(cat "$cdm/stats/free") - $2 / $(getconf PAGESIZE)))
+
+	[ ${off#-} -lt 512 ] || fail "free, $1: off by $off"
+}
 
 # Another one's word counts, after ours: the block is as it was, and comes online the next time
 refused_by_another()
@@ -208,8 +214,7 @@ refused_by_another()
 	free=$(($(awk '$1 == "nr_free_pages" { print $2 }' /proc/vmstat) - free))
 	[ ${free#-} -lt 16384 ] || fail "the machine's free pages: off by $free" || rc=1
 	expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
-	free=$(($(cat "$cdm/stats/free") - device_blocks * block / $(getconf PAGESIZE)))
-	[ ${free#-} -lt 512 ] || fail "free: off by $free" || rc=1
+	expect_free "afterwards" $((device_blocks * block)) || rc=1
 	expect "used" "$(used_pages $nid)" 0 || rc=1
 	return $rc
 }
