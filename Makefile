@@ -4,7 +4,8 @@
 
 KERNEL ?= cdm
 ARCH ?= x86_64
-export ARCH
+KVER ?= 6.12
+export ARCH KVER
 
 help:
 	@echo 'Coherent device memory (CDM) for Linux'
@@ -19,8 +20,9 @@ help:
 	@echo '                            stock-6.1-generic, and stock-debug, with checkers'
 	@echo '  make bench                in instructions, against the unpatched kernel and what drivers use today'
 	@echo '  make test-all KERNEL=gcov  and which of our lines and branches that runs; kcsan: data races'
+	@echo '  make test KVER=7.3        on Debian'"'"'s current kernel; run, kernel, audit and series know it, too'
 	@echo '  make test ARCH=arm64      on another architecture, emulated: cross compiler and programs are Debian'"'"'s'
-	@echo '  make test-matrix          make test on each, and one table of it'
+	@echo '  make test-matrix          make test for each version and architecture, and one table of it'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, gcov, kcsan, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
 	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'

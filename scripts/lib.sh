@@ -76,17 +76,22 @@ kernel_make()
 		-j"$(nproc)" "${@:3}"
 }
 
+# patch_file NAME: a file of patches/, of that version, or where it is as in the first, of that
+patch_file()
+{
+	local file=$CDM_TOP/patches/$CDM_KVER/$1
+
+	[ -e "$file" ] || file=$CDM_TOP/patches/6.12/$1
+	echo "$file"
+}
+
 # patch_files: the patches for that version, in their order, with their paths
 patch_files()
 {
 	local patch
 
-	sed '/^#/d' "$CDM_TOP/patches/6.12/series" | while read -r patch; do
-		if [ -e "$CDM_TOP/patches/$CDM_KVER/$patch" ]; then
-			echo "$CDM_TOP/patches/$CDM_KVER/$patch"
-		else
-			echo "$CDM_TOP/patches/6.12/$patch"
-		fi
+	sed '/^#/d' "$(patch_file series)" | while read -r patch; do
+		patch_file "$patch"
 	done
 }
 
