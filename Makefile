@@ -82,6 +82,10 @@ audit: deps
 model: deps
 	@scripts/model
 
+# against the newest kernel, unless another one is asked for
+newest := $(lastword $(sort $(notdir $(wildcard patches/*))))
+series series-check: export KVER := $(if $(filter file,$(origin KVER)),$(newest),$(KVER))
+
 series: deps
 	@scripts/series
 
