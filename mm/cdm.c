@@ -36,7 +36,6 @@
 #include "internal.h"
 
 DEFINE_STATIC_KEY_FALSE(cdm_key);
-EXPORT_SYMBOL_GPL(cdm_key);
 
 nodemask_t cdm_node_map __read_mostly;
 nodemask_t cdm_memory_map __read_mostly;

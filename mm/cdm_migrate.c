@@ -403,11 +403,10 @@ static long cdm_migrate(int nid, const struct cdm_source *source, unsigned long 
  * @mm: the process's, which the caller has a reference to
  * @start: a page's address
  * @nr: how many pages
- * @status: NULL, or for each page 0, or why it is not there: -ENOENT not present, -EFAULT no mapping
- *	of a kind that moves, -EBUSY somebody refers to it, or its content cannot be read,
- *	-ENOMEM no room, -EOPNOTSUPP
- *	hugetlb and memory of other devices, -EACCES not for @whose, -EINTR the calling task
- *	was killed before
+ * @status: NULL, or for each page 0, or why it is not there: -ENOENT not present, -EFAULT no
+ *	mapping of a kind that moves, -EBUSY somebody refers to it, or its content cannot be
+ *	read, -ENOMEM no room, -EOPNOTSUPP hugetlb and memory of other devices, -EACCES not for
+ *	@whose, -EINTR the calling task was killed before
  * @whose: which pages may be moved
  *
  * Context: Process context. Takes mmap_lock. Sleeps.

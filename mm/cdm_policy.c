@@ -151,11 +151,11 @@ struct mempolicy *__cdm_valid_policy(struct mempolicy *pol)
 	return &cdm_local_policy;
 }
 
-int __cdm_ram_nid(int nid)
+int cdm_ram_nid(int nid)
 {
 	return node_is_cdm(nid) ? numa_mem_id() : nid;
 }
-EXPORT_SYMBOL_GPL(__cdm_ram_nid);
+EXPORT_SYMBOL_GPL(cdm_ram_nid);
 
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram)
 {

@@ -245,7 +245,7 @@ EXPORT_SYMBOL_GPL(cdm_alloc_contig);
  * cdm_free_contig() - give back what cdm_alloc_contig() returned
  * @cdm: the device
  * @page: the first page
- * @nr_pages: how many
+ * @nr_pages: how many; a part of it will do
  *
  * Context: Process context.
  */

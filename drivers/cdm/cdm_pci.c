@@ -583,13 +583,15 @@ static ssize_t access_buffers(struct kobject *kobj, char *buf, loff_t pos, size_
 	return count;
 }
 
-static ssize_t content_read(struct file *filp, struct kobject *kobj, cdm_bin_const struct bin_attribute *attr,
+static ssize_t content_read(struct file *filp, struct kobject *kobj,
+			    cdm_bin_const struct bin_attribute *attr,
 			    char *buf, loff_t pos, size_t count)
 {
 	return access_buffers(kobj, buf, pos, count, false);
 }
 
-static ssize_t content_write(struct file *filp, struct kobject *kobj, cdm_bin_const struct bin_attribute *attr,
+static ssize_t content_write(struct file *filp, struct kobject *kobj,
+			     cdm_bin_const struct bin_attribute *attr,
 			     char *buf, loff_t pos, size_t count)
 {
 	return access_buffers(kobj, buf, pos, count, true) ?: -ENOSPC;

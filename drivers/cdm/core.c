@@ -216,8 +216,8 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  * Return: 0 with the device gone; -EBUSY while a driver holds pages of it, or system RAM of
  * its budget that it has not given back, or while somebody refers to a bad page; -ETIMEDOUT
  * when a page did not move in time; -ECANCELED when an administrator ended it; -ENOMEM: then
- * the device is as it was, and the call can be made again. -ENODEV when it has gone already.
- * Not for a device of devm_cdm_device_register().
+ * the device is as it was, and the call can be made again. With 0, @cdm is dead unless the caller
+ * has a reference (cdm_device_find()); with one, -ENODEV when it has gone already. Not for a device of devm_cdm_device_register().
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {
@@ -239,8 +239,8 @@ EXPORT_SYMBOL_GPL(cdm_device_unregister);
  *
  * For a driver's remove(), which cannot fail. Waits for pages that are in use and says
  * every 10 seconds what it waits for. After remove_seconds, or when the machine goes down,
- * what drivers have not given back is treated as bad memory. Does nothing when the device has
- * gone already.
+ * what drivers have not given back is treated as bad memory. @cdm is dead afterwards, unless the
+ * caller has a reference; with one, does nothing when the device has gone already.
  *
  * Context: Process context. Sleeps.
  */

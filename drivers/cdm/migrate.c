@@ -46,7 +46,7 @@ long cdm_migrate_whose(struct cdm_device *to, struct mm_struct *mm, unsigned lon
 /**
  * cdm_migrate_range() - move pages of a process to a device, or to system RAM
  * @to: the device; NULL for system RAM
- * @mm: the process's, which the caller has a reference to
+ * @mm: the process's, which the caller has a reference to (mmget())
  * @start: address of the first page
  * @nr_pages: how many
  * @status: NULL, or for each page 0 when it is there, or why it is not: -ENOENT none is present,
@@ -79,7 +79,7 @@ EXPORT_SYMBOL_GPL(cdm_migrate_range);
  *
  * The caller has no references to them: those would keep them where they are.
  *
- * Context: Process context. Sleeps.
+ * Context: Process context. Takes mem_hotplug_lock: not from ops->copy. Sleeps.
  * Return: as cdm_migrate_range().
  */
 long cdm_migrate_pfns(struct cdm_device *to, const unsigned long *pfns, unsigned long nr,
@@ -93,7 +93,7 @@ EXPORT_SYMBOL_GPL(cdm_migrate_pfns);
 
 /**
  * cdm_locate() - where is what a process has at an address?
- * @mm: the process's, which the caller has a reference to
+ * @mm: the process's, which the caller has a reference to (mmget())
  * @addr: the address
  * @phys: the physical address, at this moment: without a reference it may move at any time
  *
@@ -123,8 +123,8 @@ EXPORT_SYMBOL_GPL(cdm_locate);
  *	false ends the search
  * @arg: passed on
  *
- * Context: Process context. Takes the folio's lock and that of its rmap: @visit must not
- * take mmap_lock.
+ * Context: Process context. Takes mem_hotplug_lock (not from ops->copy), the folio's lock and that
+ * of its rmap: @visit must not take mmap_lock.
  * Return: how many mappings were visited; -ENOENT for what is no user's page; -EOPNOTSUPP on a
  * kernel without CONFIG_CDM.
  */

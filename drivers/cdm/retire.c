@@ -23,7 +23,8 @@
  * Where vm.memory_failure_recovery is 0 the kernel panics over a page that is online, as over
  * one of RAM.
  *
- * Context: Process context. Sleeps.
+ * Context: Process context. Takes mem_hotplug_lock: not from ops->copy, nor from an MMU notifier.
+ * Sleeps.
  * Return: 0; -EINVAL for an address outside of the device; -ENODEV when the device has
  * gone; -ENOMEM, and -EOPNOTSUPP where the kernel has no CONFIG_MEMORY_FAILURE, with nothing
  * done.

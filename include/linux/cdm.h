@@ -32,23 +32,26 @@ enum cdm_online_policy {
 /**
  * struct cdm_ops - what the core asks a driver to do
  * @drain: give back what can be given back of the pages that cdm_alloc_pages() returned,
- *	because the memory is to go offline, or has gone. What the driver has mapped for user
- *	space it unmaps (unmap_mapping_range()). Process context, may sleep; must not call
- *	cdm_device_*(), and gets no pages of the device meanwhile, nor system RAM for it where
+ *	because the memory is to go offline, or has gone: then nothing is read there. What the
+ *	driver has mapped for user space it unmaps (unmap_mapping_range()). Called again for
+ *	each attempt. Process context, may sleep; must not call what registers, onlines,
+ *	offlines, cancels or removes a device, and gets no pages of the device meanwhile, nor system RAM for it where
  *	the device is being unregistered or removed.
  * @evict: give pages back, because an allocation found the device full. @nr_pages are those of
  *	the allocation, in one piece, and what the device is below the reserve that the page
  *	allocator keeps. Called at most three times for an allocation (of many: for one page of
  *	them), in its context, with no lock of the core held: a caller that holds what it wants
- *	passes %CDM_ALLOC_NO_EVICT. What it allocates itself evicts nothing. Returns how many
- *	pages it gave back.
+ *	passes %CDM_ALLOC_NO_EVICT. By several tasks at once. What it allocates itself evicts
+ *	nothing. Returns how many pages it gave back.
  * @scrub: clear @nr_pages from @page on. For whoever asked for cleared pages, before they
  *	see them. Process context, may sleep, with mmap_lock or a folio's lock held: it takes
  *	neither, and waits for no memory. Returns 0, or an error and the CPU does it.
  * @copy: copy @nr_pages from @from to @to, of which one or both are the device's. Also when
- *	others than the driver move pages; as @scrub otherwise.
+ *	others than the driver move pages, and in a drain, which has mem_hotplug_lock: no
+ *	function that takes that lock is called. Ends by itself when the device has gone; as
+ *	@scrub otherwise.
  *
- * All are optional. None is called, nor at work any more, once the device has been unregistered
+ * All are optional, and may be called before the registration has returned. None is called, nor at work any more, once the device has been unregistered
  * or removed: whoever does that waits for them, and so they must not wait for it. That holds for
  * all devices together: @evict, @scrub and @copy of one take no lock that is held while another one
  * is registered, removed or lost.

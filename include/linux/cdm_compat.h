@@ -48,15 +48,16 @@
 /* A folio in the place that another one has in the swap cache */
 #define cdm_lock_swapcache(folio)	swap_cluster_get_and_lock_irq(folio)
 #define cdm_unlock_swapcache(cluster)	swap_cluster_unlock_irq(cluster)
-#define cdm_store_in_swapcache(cluster, folio) ({					\
-	unsigned int off = swp_cluster_offset((folio)->swap);				\
-	unsigned long old = __swap_table_get(cluster, off);				\
-											\
-	/* Who looks without the lock sees what the folio is */				\
-	smp_wmb();									\
-	__swap_table_set(cluster, off,							\
-			 pfn_to_swp_tb(folio_pfn(folio), __swp_tb_get_flags(old)));	\
-})
+
+static inline void cdm_store_in_swapcache(struct swap_cluster_info *cluster, struct folio *folio)
+{
+	unsigned int off = swp_cluster_offset(folio->swap);
+	unsigned char flags = __swp_tb_get_flags(__swap_table_get(cluster, off));
+
+	/* Who looks without the lock sees what the folio is */
+	smp_wmb();
+	__swap_table_set(cluster, off, pfn_to_swp_tb(folio_pfn(folio), flags));
+}
 
 #endif /* _MM_CDM_H */
 
@@ -85,6 +86,7 @@
 
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include "../../mm/swap.h"
 
 #undef __alloc_pages
 #define __alloc_pages(gfp, order, nid, nodes, flags) \
@@ -108,22 +110,39 @@
 #undef softleaf_from_pte
 #undef softleaf_to_pfn
 #define softleaf_t			swp_entry_t
-#define softleaf_from_pte(pte)		(is_swap_pte(pte) ? pte_to_swp_entry(pte) : swp_entry(0, 0))
 #define softleaf_is_hwpoison		is_hwpoison_entry
 #define softleaf_to_pfn			swp_offset_pfn
-#define pmd_is_huge(pmd)		(is_swap_pmd(pmd) || pmd_trans_huge(pmd) || pmd_devmap(pmd))
+
+static inline softleaf_t softleaf_from_pte(pte_t pte)
+{
+	return is_swap_pte(pte) ? pte_to_swp_entry(pte) : swp_entry(0, 0);
+}
+
+static inline bool pmd_is_huge(pmd_t pmd)
+{
+	return is_swap_pmd(pmd) || pmd_trans_huge(pmd) || pmd_devmap(pmd);
+}
 
 #define swap_cache_del_folio		delete_from_swap_cache
 #define swap_cluster_info		address_space
-#define cdm_lock_swapcache(folio) ({				\
-	struct address_space *space = swap_address_space((folio)->swap);	\
-								\
-	xa_lock_irq(&space->i_pages);				\
-	space;							\
-})
-#define cdm_unlock_swapcache(space)	xa_unlock_irq(&(space)->i_pages)
-#define cdm_store_in_swapcache(space, folio) \
-	__xa_store(&(space)->i_pages, swap_cache_index((folio)->swap), folio, 0)
+
+static inline struct address_space *cdm_lock_swapcache(struct folio *folio)
+{
+	struct address_space *space = swap_address_space(folio->swap);
+
+	xa_lock_irq(&space->i_pages);
+	return space;
+}
+
+static inline void cdm_unlock_swapcache(struct address_space *space)
+{
+	xa_unlock_irq(&space->i_pages);
+}
+
+static inline void cdm_store_in_swapcache(struct address_space *space, struct folio *folio)
+{
+	__xa_store(&space->i_pages, swap_cache_index(folio->swap), folio, 0);
+}
 
 #endif /* _MM_CDM_H */
 

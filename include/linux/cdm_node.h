@@ -211,13 +211,8 @@ static inline bool cdm_node_allowed(int nid, gfp_t gfp)
 	return node_is_cdm(nid) && __cdm_node_allowed(gfp);
 }
 
-int __cdm_ram_nid(int nid);
-
 /* For what the kernel keeps of a page that is on @nid: a node that is no device */
-static inline int cdm_ram_nid(int nid)
-{
-	return static_branch_unlikely(&cdm_key) ? __cdm_ram_nid(nid) : nid;
-}
+int cdm_ram_nid(int nid);
 
 bool __cdm_hugetlb_nodes(gfp_t gfp, int nid, nodemask_t **nodemask, nodemask_t *ram);
 
