@@ -311,11 +311,11 @@ bool cdm_bad_pages_are_used(unsigned long pfn, unsigned long nr_pages)
 /* A look at each alone would be a twentieth of what it takes to offline a block */
 static bool cdm_is_one_bad(const struct page *page)
 {
-	unsigned long flags = 0;
-	int i;
+	unsigned long flags = cdm_page_flags(page) | cdm_page_flags(page + 1) |
+			      cdm_page_flags(page + 2) | cdm_page_flags(page + 3) |
+			      cdm_page_flags(page + 4) | cdm_page_flags(page + 5) |
+			      cdm_page_flags(page + 6) | cdm_page_flags(page + 7);
 
-	for (i = 0; i < CDM_LOOK; i++)
-		flags |= cdm_page_flags(page + i);
 	return flags & __PG_HWPOISON;
 }
 

@@ -109,14 +109,17 @@ bool __cdm_names_device(const struct mempolicy *pol)
 }
 
 /*
- * alloc_pages() for a task whose policy @pol names a CDM node: page cache, compressed swap and what
- * else the kernel allocates while the task runs. On the RAM nodes of the policy, or on any if it
- * names none. It is the task's own: nobody else replaces it.
+ * alloc_pages() for a task that has the policy @pol: page cache, compressed swap and what else
+ * the kernel allocates while the task runs. If the policy names a CDM node, then on the RAM nodes
+ * of the policy, or on any if it names none. It is the task's own: nobody else replaces it.
  */
 struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order, struct mempolicy *pol)
 {
-	nodemask_t ram = cdm_ram_nodes(&pol->nodes);
+	nodemask_t ram;
 
+	if (!__cdm_names_device(pol))
+		return alloc_pages_mpol(gfp, order, pol, NO_INTERLEAVE_INDEX, numa_node_id());
+	ram = cdm_ram_nodes(&pol->nodes);
 	return __alloc_frozen_pages(gfp, order, numa_mem_id(), nodes_empty(ram) ? NULL : &ram,
 				    ALLOC_DEFAULT);
 }

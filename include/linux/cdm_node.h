@@ -457,7 +457,6 @@ static inline long cdm_oom_discount(const struct oom_control *oc, struct task_st
 	return 0;
 }
 
-static inline bool __cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_names_device(const struct mempolicy *pol) { return false; }
 static inline bool cdm_is_own_policy(const struct mempolicy *pol) { return false; }
 static inline struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order,
