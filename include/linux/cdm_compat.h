@@ -45,10 +45,6 @@
 #include "../../mm/page_alloc.h"
 #include "../../mm/swap_table.h"
 
-/* What alloc_pages() calls with a policy */
-struct page *alloc_pages_mpol(gfp_t gfp, unsigned int order, struct mempolicy *pol, pgoff_t ilx,
-			      int nid);
-
 /* A folio in the place that another one has in the swap cache */
 #define cdm_lock_swapcache(folio)	swap_cluster_get_and_lock_irq(folio)
 #define cdm_unlock_swapcache(cluster)	swap_cluster_unlock_irq(cluster)
