@@ -217,7 +217,8 @@ EXPORT_SYMBOL_GPL(cdm_device_register);
  * its budget that it has not given back, or while somebody refers to a bad page; -ETIMEDOUT
  * when a page did not move in time; -ECANCELED when an administrator ended it; -ENOMEM: then
  * the device is as it was, and the call can be made again. With 0, @cdm is dead unless the caller
- * has a reference (cdm_device_find()); with one, -ENODEV when it has gone already. Not for a device of devm_cdm_device_register().
+ * has a reference (cdm_device_find()); with one, -ENODEV when it has gone already. Not for a
+ * device of devm_cdm_device_register().
  */
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds)
 {

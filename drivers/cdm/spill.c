@@ -200,8 +200,8 @@ void cdm_put_back_spilled(struct cdm_device *cdm, struct page *page, unsigned in
  *
  * Context: as cdm_alloc_pages() without %CDM_ALLOC_ATOMIC.
  * Return: the pages that replace it, and @page is freed; or an error pointer, never NULL: -EINVAL
- * for a page that is not spilled, -EBUSY when somebody else refers to it, -ENOMEM when the device is still full,
- * -EHWPOISON when its content cannot be read: then nothing has changed.
+ * for a page that is not spilled, -EBUSY when somebody else refers to it, -ENOMEM when the device
+ * is still full, -EHWPOISON when its content cannot be read: then nothing has changed.
  */
 struct page *cdm_bring_back(struct cdm_device *cdm, struct page *page, unsigned int order,
 			    unsigned int flags)

@@ -35,8 +35,8 @@ enum cdm_online_policy {
  *	because the memory is to go offline, or has gone: then nothing is read there. What the
  *	driver has mapped for user space it unmaps (unmap_mapping_range()). Called again for
  *	each attempt. Process context, may sleep; must not call what registers, onlines,
- *	offlines, cancels or removes a device, and gets no pages of the device meanwhile, nor system RAM for it where
- *	the device is being unregistered or removed.
+ *	offlines, cancels or removes a device, and gets no pages of the device meanwhile, nor
+ *	system RAM for it where the device is being unregistered or removed.
  * @evict: give pages back, because an allocation found the device full. @nr_pages are those of
  *	the allocation, in one piece, and what the device is below the reserve that the page
  *	allocator keeps. Called at most three times for an allocation (of many: for one page of
@@ -51,10 +51,10 @@ enum cdm_online_policy {
  *	function that takes that lock is called. Ends by itself when the device has gone; as
  *	@scrub otherwise.
  *
- * All are optional, and may be called before the registration has returned. None is called, nor at work any more, once the device has been unregistered
- * or removed: whoever does that waits for them, and so they must not wait for it. That holds for
- * all devices together: @evict, @scrub and @copy of one take no lock that is held while another one
- * is registered, removed or lost.
+ * All are optional, and may be called before the registration has returned. None is called, nor at
+ * work any more, once the device has been unregistered or removed: whoever does that waits for
+ * them, and so they must not wait for it. That holds for all devices together: @evict, @scrub and
+ * @copy of one take no lock that is held while another one is registered, removed or lost.
  */
 struct cdm_ops {
 	void (*drain)(struct cdm_device *cdm, void *data);
