@@ -198,7 +198,7 @@ unsigned long cdm_node_alloc_pages_bulk(gfp_t gfp, int nid, nodemask_t *nodes, u
 	unsigned long got, i, good = 0;
 
 	leave_cpuset();
-	got = __alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages);
+	got = __alloc_pages_bulk(gfp, nid, nodes, nr, pages);
 	enter_cpuset();
 	for (i = 0; i < got; i++)
 		if (!is_withheld(pages[i], 0))

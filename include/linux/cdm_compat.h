@@ -68,9 +68,14 @@ static inline void cdm_store_in_swapcache(struct swap_cluster_info *cluster, str
 #define cdm_bin_const
 #define FOLIO_BATCH_SIZE	PAGEVEC_SIZE
 
+#ifdef __alloc_pages_bulk
 #undef __alloc_pages_bulk
 #define __alloc_pages_bulk(gfp, nid, nodes, nr, pages) \
 	alloc_hooks(alloc_pages_bulk_noprof(gfp, nid, nodes, nr, NULL, pages))
+#else
+#define __alloc_pages_bulk(gfp, nid, nodes, nr, pages) \
+	__alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages)
+#endif
 
 #define cdm_mapping_private(mapping)	((mapping)->i_private_data)
 #define CDM_KSWAPD_IS_AVOIDED		false

@@ -265,7 +265,8 @@ static void move(struct slot *slot)
 static void call_device(struct slot *slot)
 {
 	static const unsigned long calls[] = { CDM_IOC_INFO, CDM_IOC_QUOTA, CDM_IOC_MIGRATE };
-	static int32_t status[MOST / 4096];
+	/* As much as a call may be about, also where the length is another than what is mapped */
+	static int32_t status[(1UL << 30) / 4096];
 	unsigned long call = calls[pick(3)];
 	union {
 		struct cdm_ioc_info info;
