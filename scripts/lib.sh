@@ -95,6 +95,15 @@ patch_files()
 	done
 }
 
+# patched_files: the kernel's own files that these touch
+patched_files()
+{
+	local patches
+
+	mapfile -t patches < <(patch_files)
+	sed -n 's,^+++ b/,,p' "${patches[@]}" | sort -u
+}
+
 # source_version: of the kernel's source that is unpacked, 6.12.48 say
 source_version()
 {
