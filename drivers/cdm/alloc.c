@@ -388,21 +388,18 @@ void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order)
 
 static noinline void free_with_care(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	atomic_t *held = cdm_held_by(cdm, page);
-
-	if (held) {
-		put_back_with_care(cdm, page, order, held);
-		return;
-	}
 	/* System RAM within the budget, or a driver's mistake */
-	if (!cdm_is_noted(cdm, page)) {
+	bool is_elsewhere = !cdm_held_by(cdm, page);
+
+	if (is_elsewhere && !cdm_is_noted(cdm, page)) {
 		dev_err_ratelimited(&cdm->dev, "pages at %#llx are not this device's, and lost\n",
 				    PFN_PHYS(page_to_pfn(page)));
 		return;
 	}
-	cdm_put_back_spilled(cdm, page, order);
+	cdm_put_back(cdm, page, order);
 	/* The last look at the device: nobody waits for this page any more */
-	atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
+	if (is_elsewhere)
+		atomic_long_fetch_sub_release(1L << order, &cdm->spill_held);
 }
 
 /**
