@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * QEMU's "edu" device as the copy engine of the model device in cdm_pci.c.
+ * QEMU's "edu" device as the copy engine of the model device in cdm_pci_card.c.
  *
  * It has a buffer of 4 KiB, and moves what it is told to between that and memory; from there
  * on it is like any DMA engine: mapped addresses, a register that starts it, one that says
