@@ -3,7 +3,9 @@
 #include <linux/acpi.h>
 #include <linux/cdm.h>
 #include <linux/export.h>
+#include <linux/nodemask.h>
 #include <linux/numa.h>
+#include <linux/of.h>
 #include <linux/pci.h>
 
 /* Is it an entry for this device's memory? A PCI handle: segment, then bus, then devfn. */
@@ -19,18 +21,8 @@ static bool is_initiator_of(const struct acpi_srat_generic_affinity *gi,
 	       gi->device_handle[3] == pdev->devfn;
 }
 
-/**
- * cdm_firmware_nid() - which node does firmware name for a PCI device's memory?
- * @pdev: the device
- * @n: of those that it names the nth, from 0 on: one for each partition
- *
- * By the generic initiators of ACPI's SRAT (Generic Initiator Affinity Structure, ACPI 6.3), in
- * the table's order, as on machines with Grace.
- *
- * Context: Process context.
- * Return: the node, for &cdm_config.nid; %CDM_NID_AUTO where it names no nth.
- */
-int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
+/* The node of the device's nth generic initiator, in the table's order */
+static int initiator_nid(const struct pci_dev *pdev, unsigned int n)
 {
 	struct acpi_subtable_header *entry;
 	struct acpi_table_header *srat;
@@ -38,7 +30,7 @@ int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
 	void *end;
 
 	if (ACPI_FAILURE(acpi_get_table(ACPI_SIG_SRAT, 0, &srat)))
-		return CDM_NID_AUTO;
+		return NUMA_NO_NODE;
 
 	end = (void *)srat + srat->length;
 	for (entry = (void *)srat + sizeof(struct acpi_table_srat);
@@ -52,6 +44,43 @@ int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
 		}
 	}
 	acpi_put_table(srat);
+	return nid;
+}
+
+/*
+ * A device tree says near which node a device is. Where that has neither CPUs nor RAM there is
+ * nothing that the device could be near but its own memory.
+ */
+static int device_tree_nid(const struct pci_dev *pdev)
+{
+	int nid = NUMA_NO_NODE;
+
+	/* others have no such function, or do not export it */
+	if (IS_ENABLED(CONFIG_PPC) || IS_ENABLED(CONFIG_OF_NUMA))
+		nid = of_node_to_nid(pdev->dev.of_node);
+	if (nid == NUMA_NO_NODE || node_state(nid, N_CPU) || node_state(nid, N_MEMORY))
+		return NUMA_NO_NODE;
+	return nid;
+}
+
+/**
+ * cdm_firmware_nid() - which node does firmware name for a PCI device's memory?
+ * @pdev: the device
+ * @n: of those that it names the nth, from 0 on: one for each partition
+ *
+ * By the generic initiators of ACPI's SRAT (Generic Initiator Affinity Structure, ACPI 6.3), in
+ * the table's order, as on machines with Grace. Or, the first one, by the device tree (of PAPR:
+ * ibm,associativity), where it puts the device on a node without CPUs and RAM.
+ *
+ * Context: Process context.
+ * Return: the node, for &cdm_config.nid; %CDM_NID_AUTO where it names no nth.
+ */
+int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)
+{
+	int nid = initiator_nid(pdev, n);
+
+	if (nid == NUMA_NO_NODE && !n)
+		nid = device_tree_nid(pdev);
 	return nid == NUMA_NO_NODE ? CDM_NID_AUTO : nid;
 }
 EXPORT_SYMBOL_GPL(cdm_firmware_nid);

@@ -107,11 +107,19 @@ struct cdm_config {
 	struct access_coordinate access;
 };
 
-/* Flags of cdm_alloc_pages() */
-#define CDM_ALLOC_ZERO		BIT(0)	/* cleared, by ops->scrub where there is one */
-#define CDM_ALLOC_ATOMIC	BIT(1)	/* the caller cannot sleep */
-#define CDM_ALLOC_NO_EVICT	BIT(2)	/* the caller holds what ops->evict wants */
-#define CDM_ALLOC_SPILL		BIT(3)	/* system RAM will do, as far as the budget goes */
+/**
+ * enum cdm_alloc_flags - how cdm_alloc_pages() and the others allocate; any of them together
+ * @CDM_ALLOC_ZERO: cleared, by ops->scrub where there is one
+ * @CDM_ALLOC_ATOMIC: the caller cannot sleep: nothing is evicted, and the CPU clears
+ * @CDM_ALLOC_NO_EVICT: the caller holds what ops->evict wants
+ * @CDM_ALLOC_SPILL: system RAM will do where the device is full, as far as the budget goes
+ */
+enum cdm_alloc_flags {
+	CDM_ALLOC_ZERO		= BIT(0),
+	CDM_ALLOC_ATOMIC	= BIT(1),
+	CDM_ALLOC_NO_EVICT	= BIT(2),
+	CDM_ALLOC_SPILL		= BIT(3),
+};
 
 struct cdm_device *cdm_device_register(struct device *parent, const struct cdm_config *config);
 int cdm_device_unregister(struct cdm_device *cdm, unsigned int seconds);
@@ -129,7 +137,7 @@ unsigned long cdm_device_free_pages(const struct cdm_device *cdm);
 
 struct pci_dev;
 
-#if IS_ENABLED(CONFIG_PCI) && IS_ENABLED(CONFIG_ACPI)
+#if IS_ENABLED(CONFIG_PCI)
 int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n);
 #else
 static inline int cdm_firmware_nid(struct pci_dev *pdev, unsigned int n)

@@ -26,14 +26,23 @@ struct oom_control;
 struct seq_file;
 struct task_struct;
 
-/*
- * What a device's memory takes part in beside explicit allocation by its driver. Granted
- * by the driver at registration; the administrator can take a grant away.
+/**
+ * enum cdm_caps - what a device's memory takes part in beside allocation by its driver
+ * @CDM_CAP_USER_BIND: policies may bind to the node, move_pages(2) may name it
+ * @CDM_CAP_RECLAIM: kswapd, direct and memcg reclaim, MADV_PAGEOUT
+ * @CDM_CAP_COMPACTION: kcompactd, direct compaction, and compaction by request
+ * @CDM_CAP_THP_COLLAPSE: khugepaged, MADV_COLLAPSE
+ *
+ * Granted by the driver at registration; the administrator can take a grant away. A kernel without
+ * CONFIG_CDM has none of them: %CDM_CAPS_SUPPORTED is 0 there.
  */
-#define CDM_CAP_USER_BIND	BIT(0)	/* policies may bind to the node, move_pages name it */
-#define CDM_CAP_RECLAIM		BIT(1)	/* kswapd, direct and memcg reclaim, MADV_PAGEOUT */
-#define CDM_CAP_COMPACTION	BIT(2)	/* kcompactd, direct compaction, and by request */
-#define CDM_CAP_THP_COLLAPSE	BIT(3)	/* khugepaged, MADV_COLLAPSE */
+enum cdm_caps {
+	CDM_CAP_USER_BIND	= BIT(0),
+	CDM_CAP_RECLAIM		= BIT(1),
+	CDM_CAP_COMPACTION	= BIT(2),
+	CDM_CAP_THP_COLLAPSE	= BIT(3),
+};
+
 #define CDM_NR_CAPS		4
 #define CDM_CAPS_ALL		(BIT(CDM_NR_CAPS) - 1)
 #define CDM_CAPS_SUPPORTED	(IS_ENABLED(CONFIG_CDM) ? CDM_CAPS_ALL : 0)
