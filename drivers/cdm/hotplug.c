@@ -420,9 +420,10 @@ void cdm_mark_gone(struct cdm_device *cdm)
  * cdm_device_lost() - say that a device has gone without warning, and its memory with it
  * @cdm: the device
  *
- * For a driver's remove(), before the registration is undone. What processes and files had
- * on the device is gone: they get SIGBUS or EIO when they touch it, and nothing reads the
- * memory any more. ops->drain() is called, for the driver to free what it held.
+ * For a driver's remove(), before the registration is undone, or its error_detected(). What
+ * processes and files had on the device is gone: they get SIGBUS or EIO when they touch it, and
+ * nothing reads the memory any more. ops->drain() is called, for the driver to free what it held.
+ * A second call does nothing more.
  *
  * Context: Process context. Takes cdm->lock. Sleeps.
  */
@@ -433,7 +434,7 @@ void cdm_device_lost(struct cdm_device *cdm)
 	cdm_mark_gone(cdm);
 	guard(mutex)(&cdm->lock);
 
-	if (cdm->removed)
+	if (cdm->removed || cdm->lost)
 		return;
 	begin_transition(cdm, CDM_DRAINING);
 	cdm_node_set_ops(cdm->config.nid, NULL);

@@ -509,13 +509,17 @@ test_driver_maps_what_is_lost() { with_device "gives_back=1" mapped_and_lost; }
 # What a program has by the device's file
 file_and_lost()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") lose rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") lose told rc=0
 
+	told=$(dmesg | grep -c "gone without warning")
 	start_tool "$here/lose" $nid 64 "/dev/${cdm##*/}"
 	expect before "$(listen)" "bound 0 16384 cache 0" || rc=1
 	lose=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
+	# an error handler says it, and remove() once more
 	expect lost "$(tell lost)" ok || rc=1
+	expect "lost again" "$(tell lost)" ok || rc=1
+	expect "lines in the log" "$(dmesg | grep -c "gone without warning")" $((told + 1)) || rc=1
 	use_tool "${lose[@]}"
 	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
 	stop_tool || fail "the task died" || rc=1
