@@ -11,6 +11,7 @@ CDM_ARCH=${ARCH:-${CDM_ARCH:-x86_64}}
 case $CDM_ARCH in
 x86 | amd64) CDM_ARCH=x86_64 ;;
 aarch64) CDM_ARCH=arm64 ;;
+ppc64el | powerpc) CDM_ARCH=ppc64le ;;
 esac
 export CDM_TOP CDM_BUILD CDM_KVER CDM_ARCH
 # depmod and others, which are not in everybody's PATH
@@ -71,7 +72,7 @@ kernel_make()
 {
 	KBUILD_BUILD_TIMESTAMP='2017-03-08' KBUILD_BUILD_USER=cdm KBUILD_BUILD_HOST=cdm \
 		CCACHE_BASEDIR=$CDM_BUILD CCACHE_NOHASHDIR=1 \
-		make -C "$1" O="$2" ARCH="$CDM_ARCH" CROSS_COMPILE="$arch_cross" \
+		make -C "$1" O="$2" ARCH="$arch_kernel" CROSS_COMPILE="$arch_cross" \
 		CC="ccache ${arch_cross}gcc" HOSTCC="ccache gcc" KCFLAGS=-Werror \
 		-j"$(nproc)" "${@:3}"
 }

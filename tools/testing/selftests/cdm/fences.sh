@@ -168,6 +168,7 @@ test_tmpfs_mpol_bind()
 # machine's file system with it
 test_no_hibernation()
 {
+	[ -e /sys/power/disk ] || skip "a kernel without hibernation" || return
 	[ -e $nodes/has_cdm ] || is_module || fail "hibernation is not refused" || return
 	expect "hibernation" "$(write disk /sys/power/state)" EBUSY
 }
