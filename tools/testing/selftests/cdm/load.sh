@@ -18,7 +18,7 @@ said=/tmp/cdm_load
 stressors=(--vm 1 --vm-bytes 64M --mmap 1 --mmap-bytes 32M --mremap 1 --mremap-bytes 32M
 	--shm 1 --shm-bytes 16M --mlock 1 --pageswap 1 --remap 1 --mmapmany 1 --memfd 1
 	--memfd-bytes 32M --userfaultfd 1 --userfaultfd-bytes 16M --tmpfs 1 --mmaphuge 1
-	--fork 1 --numa 1 --memhotplug 1)
+	--fork 1 --numa 1)
 
 # ram_blocks: the blocks of the nodes with CPUs, and the state of each
 ram_blocks()
@@ -64,12 +64,29 @@ said_no_more()
 	[ -z "$lines" ] || fail "$lines"
 }
 
+# offline_ram: the hotplug stressor, until it is killed. The kernel tries to empty a block of RAM until
+# a signal comes, for ever where a page does not move, and no card can be added meanwhile: a signal
+# comes each few seconds.
+offline_ram()
+{
+	local status
+
+	while :; do
+		stress-ng --temp-path /tmp --memhotplug 1 --timeout 5 >$said.hotplug 2>&1
+		status=$?
+		[ $status = 0 ] || echo "status $status: $(tail -n 1 $said.hotplug)" >>$said.failed
+	done
+}
+
 load()
 {
-	local lives=0 bound=0 rc=0 stress status
+	local lives=0 bound=0 rc=0 stress hotplug status
 
 	stress-ng --temp-path /tmp --oomable --timeout "$seconds" "${stressors[@]}" >$said 2>&1 &
 	stress=$!
+	: >$said.failed
+	offline_ram &
+	hotplug=$!
 	while kill -0 $stress 2>/dev/null && [ $rc = 0 ]; do
 		one_life || rc=1
 	done
@@ -78,6 +95,11 @@ load()
 	[ $rc = 0 ] || kill $stress
 	wait $stress
 	status=$?
+	kill $hotplug
+	wait $hotplug 2>/dev/null
+	pkill -x stress-ng
+	while pgrep stress-ng >/dev/null; do sleep 0.2; done
+	expect "hotplug stressor" "$(sort $said.failed | uniq -c)" "" || rc=1
 	echo "# stress-ng for $seconds seconds, $lives cards, $bound of them used"
 	[ $rc = 0 ] || return
 	# 2, 3: a stressor failed, or had not what it needs, and said why
