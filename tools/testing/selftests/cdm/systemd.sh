@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The services of Documentation/admin-guide/mm/cdm.rst, started by systemd, which is the first
+# process of a namespace here. Needs the machine of that page: a dax device on node 2.
+# shellcheck source=tools/testing/selftests/cdm/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+page=$here/cdm.rst
+systemd=/lib/systemd/systemd
+units=/run/systemd/system
+nid=2
+[ -x $systemd ] || skip_all "needs systemd"
+[ -e /sys/bus/dax/drivers/cdm ] || skip_all "a kernel without CONFIG_CDM_DAX"
+[ "$(cat /sys/bus/dax/devices/dax0.0/target_node 2>/dev/null)" = $nid ] ||
+	skip_all "needs the dax device dax0.0 on node $nid"
+mkdir -p $units
+# no other service of this machine's
+export PATH=$here:$PATH SYSTEMD_UNIT_PATH=$units:/usr/lib/systemd/system container=cdm
+
+# driver_of_dax: which driver has dax0.0
+driver_of_dax() { basename "$(readlink /sys/bus/dax/devices/dax0.0/driver)"; }
+
+# unit NAME LINE...: a service, with these lines, that a program of 8 MiB runs in
+unit()
+{
+	{
+		printf '[Service]\nExecSearchPath=%s:/usr/local/bin:/usr/bin:/bin\n' "$here"
+		printf '%s\n' "${@:2}"
+	} >"$units/$1.service"
+}
+printf '%s\n' "x=\$(head -c 8M /dev/zero | tr '\\0' x)" "touch /run/cdm-\$1" "sleep 1000" >/run/cdm-program
+
+# pages_of SERVICE: how many pages its program has on the device once it has all that it wants
+pages_of()
+{
+	local name=$1 _
+
+	systemctl start "$name" || return
+	for _ in $(seq 300); do
+		[ ! -e "/run/cdm-$name" ] || break
+		sleep 0.1
+	done
+	used_pages $nid
+	systemctl stop "$name"
+}
+
+# start_systemd: as the first process of a namespace, in a cgroup of its own
+start_systemd()
+{
+	mkdir -p /sys/fs/cgroup/machine
+	(
+		echo "$BASHPID" >/sys/fs/cgroup/machine/cgroup.procs
+		exec unshare --pid --fork --mount --mount-proc --cgroup $systemd --system \
+			--unit=basic.target --log-target=null
+	) </dev/null >/dev/null 2>&1 &
+	while ! first=$(pgrep -P $!); do sleep 0.1; done
+}
+
+# it listens to nobody whom it cannot see
+systemctl() { nsenter --target "$first" --pid --mount --cgroup systemctl "$@"; }
+
+wait_for_systemd()
+{
+	local _
+
+	for _ in $(seq 600); do
+		! systemctl --quiet is-active basic.target 2>/dev/null || return 0
+		sleep 0.1
+	done
+	fail "systemd has not come up in a minute"
+}
+
+# The page's own, word by word, where kmem has onlined the memory before
+test_dax_memory_is_a_device()
+{
+	awk '/cdm-dax0.0.service``::$/ { on = 1; next } on && /^[^ ]/ { exit } on' "$page" |
+		sed 's/^    //' >$units/cdm-dax0.0.service
+	grep -q '^ExecStart=' $units/cdm-dax0.0.service || fail "the page has no such service" || return
+	daxctl online-memory dax0.0 >/dev/null 2>&1
+	expect "driver before" "$(driver_of_dax)" kmem || return
+	wait_for_systemd || return
+	systemctl start cdm-dax0.0 || return
+	expect service "$(systemctl is-active cdm-dax0.0)" active || return
+	expect driver "$(driver_of_dax)" cdm || return
+	expect state "$(cat "$(cdm_of $nid)/state")" online
+}
+
+test_service_is_bound()
+{
+	local pages
+
+	unit bound "ExecStart=cdmctl run --node $nid -- sh /run/cdm-program bound"
+	pages=$(pages_of bound) || return
+	[ "$pages" -ge 2048 ] || fail "$pages pages of the program are on node $nid, not 2048" || return
+	untouched
+}
+
+test_service_has_a_policy()
+{
+	local pages
+
+	unit policy "ExecStart=sh /run/cdm-program policy" NUMAPolicy=bind NUMAMask=$nid
+	pages=$(pages_of policy) || return
+	[ "$pages" -ge 2048 ] || fail "$pages pages of the program are on node $nid, not 2048" || return
+	untouched
+}
+
+test_service_ends()
+{
+	systemctl stop cdm-dax0.0 || return
+	expect service "$(systemctl is-active cdm-dax0.0)" inactive || return
+	expect "devices" "$(find /sys/class/cdm -mindepth 1)" "" || return
+	[ ! -e /sys/bus/dax/devices/dax0.0/driver ] || fail "dax0.0 has driver $(driver_of_dax)"
+}
+
+start_systemd
+run_tests dax_memory_is_a_device service_is_bound service_has_a_policy service_ends
