@@ -112,7 +112,7 @@ test_page_of_a_driver() { with_device "" held_pages 0 by_driver; }
 test_page_within_a_block_of_a_driver() { with_device "" held_pages 9 by_driver; }
 test_page_that_firmware_reports()
 {
-	[ -e $nodes/has_cdm ] || return "$KSFT_SKIP" # nobody tells the module
+	[ -e $nodes/has_cdm ] || skip "nobody tells the module of it" || return
 	with_device "" held_pages 9 by_firmware
 }
 
@@ -247,7 +247,7 @@ pinned_huge_page()
 test_within_a_pinned_huge_page() { with_device "" pinned_huge_page by_driver ok; }
 test_within_a_pinned_huge_page_by_firmware()
 {
-	[ -e $nodes/has_cdm ] || return "$KSFT_SKIP" # nobody tells the module
+	[ -e $nodes/has_cdm ] || skip "nobody tells the module of it" || return
 	with_device "" pinned_huge_page by_firmware EHWPOISON
 }
 

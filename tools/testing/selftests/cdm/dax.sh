@@ -232,7 +232,7 @@ test_memory_of_another_is_refused()
 {
 	local rc=0
 
-	[ -e /dev/cdm_test ] || return "$KSFT_SKIP"
+	[ -e /dev/cdm_test ] || skip "the test module is not loaded" || return
 	start_tool "$here/cdm_test_ctl"
 	[[ $(tell "register $second_start $block -1") =~ ^ok\ [0-9]+$ ]] ||
 		fail "does not register" || rc=1
@@ -252,7 +252,7 @@ test_each_allocation_of_bind_fails()
 {
 	local rc=0
 
-	{ can_fail_nth && [ -e /dev/cdm_test ]; } || return "$KSFT_SKIP"
+	{ can_fail_nth && [ -e /dev/cdm_test ]; } || skip "a kernel without fail-nth, or without the test module" || return
 	forget_leaks
 	start_tool "$here/cdm_test_ctl"
 	# request_mem_region() does not say what it lacked
@@ -338,7 +338,7 @@ daxctl_knows_it()
 }
 test_daxctl()
 {
-	command -v daxctl >/dev/null || return "$KSFT_SKIP"
+	command -v daxctl >/dev/null || skip "needs daxctl" || return
 	with_node daxctl_knows_it
 }
 

@@ -14,7 +14,7 @@ test_page_cache_of_a_bound_task()
 {
 	local rc=0 file
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	file=${CDM_SPARSE_FILE-$(mktemp -p "$here")} || return
 	[ -n "${CDM_SPARSE_FILE-}" ] || truncate -s 100M "$file"
 	numactl -a --membind="$nid" head -c 100M "$file" >/dev/null || rc=1
@@ -30,7 +30,7 @@ test_hugetlb_file_of_the_node()
 {
 	local file=$nodes/node$nid/hugepages/hugepages-2048kB/nr_hugepages rc=0
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	echo 8 >"$file"
 	expect "$file" "$(cat "$file")" 0 || rc=1
 	untouched || rc=1
@@ -56,7 +56,7 @@ test_collapse_of_what_is_in_swap()
 {
 	local pool=/proc/sys/vm/nr_hugepages answer rc=0
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	swap_on 64M || return
 	start_tool "$here/collapse" "$nid"
 	expect collapse "$(listen)" "ready 0" || rc=1
@@ -75,7 +75,7 @@ test_dirty_limit()
 {
 	local online offline cdm
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	cdm=$(cdm_of "$nid")
 	[ -n "$cdm" ] || fail "not a CDM node" || return
 	online=$(awk '/nr_dirty_threshold/ { print $2 }' /proc/vmstat)
@@ -104,7 +104,7 @@ test_memfree_without_device()
 {
 	local ram total _
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	for _ in $(seq 10); do
 		ram=$(free_on_ram_nodes)
 		total=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
@@ -117,7 +117,7 @@ test_memfree_without_device()
 
 test_pagetypeinfo_shows_it()
 {
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	[ "$(grep -c "Node *$nid, zone *Movable" /proc/pagetypeinfo)" -ge 6 ]
 }
 
@@ -126,7 +126,7 @@ test_no_background_threads()
 {
 	local rc=0 node name
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	for node in $(device_nodes); do
 		for name in kswapd kcompactd; do
 			expect "threads $name$node" "$(pgrep -cx "$name$node")" 0 || rc=1
@@ -220,7 +220,7 @@ test_damon()
 {
 	local bytes first rc=0
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * bytes))
 	start_tool "$here/hold" "$nid" 32

@@ -51,7 +51,7 @@ test_failure_takes_no_id()
 {
 	local next
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	CDM_TEST_PARENT='' refused EEXIST "cannot be added" $block $block -1 || return
 	next=$(ask "register $start $block -1")
 	[[ $next =~ ^ok\ [0-9]+$ ]] || fail "the next owner gets '$next'"
@@ -62,7 +62,7 @@ test_reserved_node_id()
 {
 	local first second
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	first=$(ask "register $start $block -1")
 	second=$(ask "register $start $block -1")
 	[[ $first =~ ^ok\ [0-9]+$ ]] || fail "no id: $first (needs one that cdm_nodes=N reserved)" || return
@@ -76,7 +76,7 @@ test_ids_are_not_inherited()
 {
 	local rc=0 ours others
 
-	! is_module || return "$KSFT_SKIP"
+	! is_module || skip "the module for other kernels has no part in it" || return
 	ours=$(ask "register $start $block -1")
 	"$CDM_PLUG" add 2 || fail "no device in slot 2" || return
 	others=$(cat $nodes/has_cdm)
@@ -116,7 +116,7 @@ test_failed_onlining_is_undone()
 {
 	local inject=/sys/kernel/debug/notifier-error-inject/memory/actions rc=0
 
-	[ -d $inject ] || return "$KSFT_SKIP"
+	[ -d $inject ] || skip "a kernel without notifiers that fail" || return
 	echo -12 >$inject/MEM_GOING_ONLINE/error
 	refused ENOMEM "memory cannot be onlined" "$start" $((4 * block)) $nid || rc=1
 	echo 0 >$inject/MEM_GOING_ONLINE/error

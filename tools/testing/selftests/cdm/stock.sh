@@ -222,7 +222,7 @@ test_another_refuses_it()
 {
 	local rc=0
 
-	modprobe memory-notifier-error-inject 2>/dev/null || return "$KSFT_SKIP"
+	modprobe memory-notifier-error-inject 2>/dev/null || skip "a kernel without notifiers that fail" || return
 	with_device "caps=0 online_policy=1" refused_by_another || rc=1
 	modprobe -r memory-notifier-error-inject || rc=1
 	return $rc
@@ -265,7 +265,7 @@ written_and_lost()
 }
 test_what_was_written_stays()
 {
-	[ -e /sys/devices/system/memory/soft_offline_page ] || return "$KSFT_SKIP"
+	[ -e /sys/devices/system/memory/soft_offline_page ] || skip "a kernel that takes no page out of use" || return
 	with_device caps=0 written_and_lost
 }
 
@@ -302,7 +302,7 @@ reported_by_firmware()
 }
 test_bad_pages_by_firmware()
 {
-	[ -e /sys/devices/system/memory/hard_offline_page ] || return "$KSFT_SKIP"
+	[ -e /sys/devices/system/memory/hard_offline_page ] || skip "a kernel that takes no page out of use" || return
 	with_device caps=0 reported_by_firmware
 }
 
@@ -381,7 +381,7 @@ no_suspend()
 }
 test_no_suspend()
 {
-	[ -e /sys/power/state ] || return "$KSFT_SKIP"
+	[ -e /sys/power/state ] || skip "a kernel that does not suspend" || return
 	with_device caps=0 no_suspend
 }
 
