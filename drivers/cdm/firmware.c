@@ -48,17 +48,18 @@ static int initiator_nid(const struct pci_dev *pdev, unsigned int n)
 }
 
 /*
- * A device tree says near which node a device is. Where that has neither CPUs nor RAM there is
- * nothing that the device could be near but its own memory.
+ * A device tree says near which node a device is. Where that has neither CPUs nor RAM it is the
+ * memory of a device; of the first one, if there are several behind a host bridge.
  */
 static int device_tree_nid(const struct pci_dev *pdev)
 {
 	int nid = NUMA_NO_NODE;
 
-	/* others have no such function, or do not export it */
-	if (IS_ENABLED(CONFIG_PPC) || IS_ENABLED(CONFIG_OF_NUMA))
+	/* only there can a module call it */
+	if (IS_ENABLED(CONFIG_PPC))
 		nid = of_node_to_nid(pdev->dev.of_node);
-	if (nid == NUMA_NO_NODE || node_state(nid, N_CPU) || node_state(nid, N_MEMORY))
+	if (nid == NUMA_NO_NODE || node_state(nid, N_CPU) || node_state(nid, N_MEMORY) ||
+	    node_is_cdm(nid))
 		return NUMA_NO_NODE;
 	return nid;
 }
@@ -69,8 +70,9 @@ static int device_tree_nid(const struct pci_dev *pdev)
  * @n: of those that it names the nth, from 0 on: one for each partition
  *
  * By the generic initiators of ACPI's SRAT (Generic Initiator Affinity Structure, ACPI 6.3), in
- * the table's order, as on machines with Grace. Or, the first one, by the device tree (of PAPR:
- * ibm,associativity), where it puts the device on a node without CPUs and RAM.
+ * the table's order, as on machines with Grace. Or, the first one, by a device tree of PAPR's
+ * (ibm,associativity), where it puts the device on a node without CPUs and RAM that no other
+ * device's memory is.
  *
  * Context: Process context.
  * Return: the node, for &cdm_config.nid; %CDM_NID_AUTO where it names no nth.

@@ -64,17 +64,20 @@ said_no_more()
 	[ -z "$lines" ] || fail "$lines"
 }
 
-# offline_ram: the hotplug stressor, until it is killed. The kernel tries to empty a block of RAM until
+# offline_ram: the hotplug stressor, until $said.end is there. The kernel tries to empty a block of RAM until
 # a signal comes, for ever where a page does not move, and no card can be added meanwhile: a signal
 # comes each few seconds.
 offline_ram()
 {
 	local status
 
-	while :; do
-		stress-ng --temp-path /tmp --memhotplug 1 --timeout 5 >$said.hotplug 2>&1
+	until [ -e $said.end ]; do
+		stress-ng --temp-path /tmp --oomable --memhotplug 1 --timeout 5 >$said.hotplug 2>&1
 		status=$?
-		[ $status = 0 ] || echo "status $status: $(tail -n 1 $said.hotplug)" >>$said.failed
+		[ $status != 0 ] || continue
+		[[ $status == [23] ]] ||
+			echo "status $status: $(tail -n 1 $said.hotplug)" >>$said.failed
+		sleep 1
 	done
 }
 
@@ -95,10 +98,8 @@ load()
 	[ $rc = 0 ] || kill $stress
 	wait $stress
 	status=$?
-	kill $hotplug
-	wait $hotplug 2>/dev/null
-	pkill -x stress-ng
-	while pgrep stress-ng >/dev/null; do sleep 0.2; done
+	touch $said.end
+	wait $hotplug
 	expect "hotplug stressor" "$(sort $said.failed | uniq -c)" "" || rc=1
 	echo "# stress-ng for $seconds seconds, $lives cards, $bound of them used"
 	[ $rc = 0 ] || return

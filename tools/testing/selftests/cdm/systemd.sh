@@ -13,6 +13,8 @@ nid=2
 [ -e /sys/bus/dax/drivers/cdm ] || skip_all "a kernel without CONFIG_CDM_DAX"
 [ "$(cat /sys/bus/dax/devices/dax0.0/target_node 2>/dev/null)" = $nid ] ||
 	skip_all "needs the dax device dax0.0 on node $nid"
+# it would take over what a systemd outside of the namespace has in /run
+[ ! -d $units ] || skip_all "systemd runs here"
 mkdir -p $units
 # no other service of this machine's
 export PATH=$here:$PATH SYSTEMD_UNIT_PATH=$units:/usr/lib/systemd/system container=cdm
@@ -33,11 +35,11 @@ printf '%s\n' "x=\$(head -c 8M /dev/zero | tr '\\0' x)" "touch /run/cdm-\$1" "sl
 # pages_of SERVICE: how many pages its program has on the device once it has all that it wants
 pages_of()
 {
-	local name=$1 _
+	local name=$1
 
 	systemctl start "$name" || return
-	for _ in $(seq 300); do
-		[ ! -e "/run/cdm-$name" ] || break
+	until [ -e "/run/cdm-$name" ]; do
+		systemctl --quiet is-active "$name" || fail "service $name has ended" >&2 || return
 		sleep 0.1
 	done
 	used_pages $nid
@@ -53,21 +55,22 @@ start_systemd()
 		exec unshare --pid --fork --mount --mount-proc --cgroup $systemd --system \
 			--unit=basic.target --log-target=null
 	) </dev/null >/dev/null 2>&1 &
-	while ! first=$(pgrep -P $!); do sleep 0.1; done
+	outside=$!
+	while kill -0 $outside && ! first=$(pgrep -P $outside); do sleep 0.1; done
+	trap 'kill -9 $first' EXIT
 }
 
 # it listens to nobody whom it cannot see
 systemctl() { nsenter --target "$first" --pid --mount --cgroup systemctl "$@"; }
 
+# For as long as it lives: whoever runs this has a deadline
 wait_for_systemd()
 {
-	local _
-
-	for _ in $(seq 600); do
+	while kill -0 "$outside"; do
 		! systemctl --quiet is-active basic.target 2>/dev/null || return 0
 		sleep 0.1
 	done
-	fail "systemd has not come up in a minute"
+	fail "systemd has ended"
 }
 
 # The page's own, word by word, where kmem has onlined the memory before
