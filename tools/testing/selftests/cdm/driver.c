@@ -80,7 +80,7 @@ static int nr_orders(void)
 	int columns = 0;
 
 	if (file && fgets(line, sizeof(line), file))
-		for (word = strtok(line, " \n"); word; word = strtok(NULL, " \n"))
+		for (word = strtok(line, "\n "); word; word = strtok(NULL, "\n "))
 			columns++;
 	if (file)
 		fclose(file);
