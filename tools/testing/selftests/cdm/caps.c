@@ -326,7 +326,7 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 }
 
 /* Every second page of a full device goes: what is left below has room above */
-TEST_F_TIMEOUT(caps, compaction, 180)
+TEST_F_TIMEOUT(caps, compaction, 600)
 {
 	long page_size = SIZE / self->nr_pages, i, nr, moved = 0;
 	uint64_t *before, *after;
