@@ -64,9 +64,9 @@ said_no_more()
 	[ -z "$lines" ] || fail "$lines"
 }
 
-# offline_ram: the hotplug stressor, until $said.end is there. The kernel tries to empty a block of RAM until
-# a signal comes, for ever where a page does not move, and no card can be added meanwhile: a signal
-# comes each few seconds.
+# offline_ram: the hotplug stressor, until $said.end is there. The kernel tries to empty a block of
+# RAM until a signal comes, for ever where a page does not move, and no card can be added meanwhile:
+# a signal comes each few seconds.
 offline_ram()
 {
 	local status
@@ -87,6 +87,7 @@ load()
 
 	stress-ng --temp-path /tmp --oomable --timeout "$seconds" "${stressors[@]}" >$said 2>&1 &
 	stress=$!
+	rm -f $said.end
 	: >$said.failed
 	offline_ram &
 	hotplug=$!

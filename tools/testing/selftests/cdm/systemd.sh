@@ -32,7 +32,7 @@ unit()
 }
 printf '%s\n' "x=\$(head -c 8M /dev/zero | tr '\\0' x)" "touch /run/cdm-\$1" "sleep 1000" >/run/cdm-program
 
-# pages_of SERVICE: how many pages its program has on the device once it has all that it wants
+# pages_of NAME: how many pages its program has on the device once it has all that it wants
 pages_of()
 {
 	local name=$1
@@ -44,6 +44,16 @@ pages_of()
 	done
 	used_pages $nid
 	systemctl stop "$name"
+}
+
+# uses_the_device NAME: its program has all of its memory there, and none is left when it ends
+uses_the_device()
+{
+	local pages
+
+	pages=$(pages_of "$1") || return
+	[ "$pages" -ge 2048 ] || fail "$pages pages of the program are on node $nid, not 2048" || return
+	untouched
 }
 
 # start_systemd: as the first process of a namespace, in a cgroup of its own
@@ -90,22 +100,14 @@ test_dax_memory_is_a_device()
 
 test_service_is_bound()
 {
-	local pages
-
 	unit bound "ExecStart=cdmctl run --node $nid -- sh /run/cdm-program bound"
-	pages=$(pages_of bound) || return
-	[ "$pages" -ge 2048 ] || fail "$pages pages of the program are on node $nid, not 2048" || return
-	untouched
+	uses_the_device bound
 }
 
 test_service_has_a_policy()
 {
-	local pages
-
 	unit policy "ExecStart=sh /run/cdm-program policy" NUMAPolicy=bind NUMAMask=$nid
-	pages=$(pages_of policy) || return
-	[ "$pages" -ge 2048 ] || fail "$pages pages of the program are on node $nid, not 2048" || return
-	untouched
+	uses_the_device policy
 }
 
 test_service_ends()
