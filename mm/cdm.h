@@ -58,6 +58,7 @@ void cdm_remove_sleeper(int nid);
 /* While a block goes offline, its zone may lose the per-CPU lists. Under mem_hotplug_lock. */
 void cdm_close_pcp(int nid);
 void cdm_open_pcp(int nid);
+bool cdm_collect_free(int nid, unsigned int order);
 
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;

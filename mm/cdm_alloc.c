@@ -207,6 +207,22 @@ bool cdm_node_drain_pcp(int nid)
 }
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
 
+/*
+ * Whether a block of 2^@order is found on @nid now that the CPUs' lists are empty. False where there
+ * was nothing on them: who tries again and again because of this does not do so for ever. Under
+ * oom_lock, which nobody waits for who has one of those that are taken here.
+ */
+bool cdm_collect_free(int nid, unsigned int order)
+{
+	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+
+	guard(rwsem_read)(&cdm_pcp_lock);
+	if (!node_state(nid, N_CDM) || node_isset(nid, cdm_offlining_map) || !cdm_pcp_pages(zone))
+		return false;
+	drain_all_pages(zone);
+	return zone_watermark_ok(zone, order, min_wmark_pages(zone), ZONE_MOVABLE, 0);
+}
+
 /**
  * cdm_node_shortage() - how many pages a node lacks for one more to be found
  * @nid: a tagged node

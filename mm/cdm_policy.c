@@ -181,15 +181,27 @@ struct folio *__cdm_ksm_folio(struct folio *folio)
 	return ERR_PTR(-EBUSY);
 }
 
+/* Nobody is killed, and whoever wants memory looks once more */
+#define CDM_OOM_RETRY	((struct task_struct *)-1UL)
+
 /*
- * Whatever others have on the device is theirs by name, too; and every task without a bind
+ * Elsewhere it is reclaim that empties the CPUs' lists, on which an eighth of a node may lie free.
+ * And whatever others have on the device is theirs by name, too; and every task without a bind
  * policy of its own would count as one that may have something there. Only where the one
  * that allocates must not be killed, the choice is as everywhere.
  */
 bool __cdm_oom_choose(struct oom_control *oc)
 {
+	int nid;
+
 	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
 		return false;
+	for_each_node_mask(nid, *oc->nodemask) {
+		if (!cdm_collect_free(nid, oc->order))
+			continue;
+		oc->chosen = CDM_OOM_RETRY;
+		return true;
+	}
 	if (!current->mm || is_global_init(current) ||
 	    current->signal->oom_score_adj == OOM_SCORE_ADJ_MIN)
 		return false;

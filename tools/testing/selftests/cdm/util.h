@@ -10,6 +10,7 @@
 #include <linux/mempolicy.h>	/* before numaif.h, whose macros have the same names */
 #include <numa.h>
 #include <numaif.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -91,6 +92,15 @@ static inline unsigned long device_nodes(void)
 	return node_mask("has_memory") & ~node_mask("has_cpu");
 }
 
+static inline int run_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one);
+}
+
 /* Private anonymous memory in which nothing has been touched yet */
 static inline char *map_anonymous(size_t size)
 {
@@ -100,10 +110,35 @@ static inline char *map_anonymous(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* The size of a huge page of the page table's middle level, which depends on that of small ones */
+static inline size_t huge_page_size(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
+	size_t size;
+
+	if (!file || fscanf(file, "%zu", &size) != 1)
+		size = SIZE_MAX;
+	if (file)
+		fclose(file);
+	return size;
+}
+
+#define HUGE_PAGE_IS_LARGER	"a huge page of this kernel is larger than what is tested"
+
+/* 2^n pages have @size bytes */
+static inline int order_of(size_t size)
+{
+	return __builtin_ctzl(size / sysconf(_SC_PAGESIZE));
+}
+
+/* Pages of hugetlb of the size that each of our architectures has */
+#define HUGETLB_2M	(MAP_HUGETLB | 21 << MAP_HUGE_SHIFT)
+#define POOL_2M		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
 /* Pages of a touched range that are on one of the nodes in @mask; -1 on error */
 static inline long pages_on(char *start, size_t size, unsigned long mask)
 {
-	unsigned long page_size = sysconf(_SC_PAGESIZE), i, nr = size / page_size;
+	unsigned long page_size = sysconf(_SC_PAGESIZE), i, nr = (size + page_size - 1) / page_size;
 	void **pages = calloc(nr, sizeof(*pages));
 	int *status = calloc(nr, sizeof(*status));
 	long on = -1;
