@@ -25,7 +25,7 @@ help:
 	@echo '  make test-matrix          make test for each version and architecture, and one table of it'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, gcov, kcsan, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'
-	@echo '  make test-deb             install it on a Debian system that is made for it, and use it'
+	@echo '  make test-deb             install it on a Debian system that is made for it, and use it: a quarter of an hour'
 	@echo '  make lint                 checkpatch, sparse, kernel-doc, W=1, shellcheck, the patches, audit'
 	@echo '  make htmldocs             our documents through Sphinx, in build/docs/; fails at a warning'
 	@echo '  make audit                has every place in the kernel that meets nodes its verdict?'
@@ -33,8 +33,8 @@ help:
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
 	@echo '  make series               the changes to the kernel as mails for git am, in build/series/'
 	@echo '  make series-check         each applied, compiled, the groups booted, and compared: an hour'
-	@echo '  make install              cdmctl, its man page and completion (prefix=, DESTDIR=)'
-	@echo '  make clean                remove build/'
+	@echo '  make install              cdmctl, its man page and completion (prefix=, DESTDIR=); uninstall, too'
+	@echo '  make clean                remove build/, and cdmctl where it was built'
 	@echo
 	@echo 'A shell in a virtual machine: scripts/vm --topology seed (scripts/vm --help).'
 	@echo 'What is missing, Debian packages too, is installed. The rest is in build/ and ccache'"'"'s folder.'
@@ -99,7 +99,11 @@ install:
 verdicts: deps
 	@scripts/verdicts
 
+uninstall:
+	@$(MAKE) -C tools/cdm uninstall
+
 clean:
 	rm -rf build
+	@$(MAKE) -s -C tools/cdm clean
 
-.PHONY: help deps run test test-all test-matrix test-short bench deb test-deb kernel lint htmldocs audit verdicts model series series-check install clean
+.PHONY: help deps run test test-all test-matrix test-short bench deb test-deb kernel lint htmldocs audit verdicts model series series-check install uninstall clean

@@ -9,11 +9,14 @@
 #include <linux/cdm_node.h>
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
+#include <linux/log2.h>
 #include <linux/memory_hotplug.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/vmstat.h>
 #include <linux/wait.h>
 
@@ -106,7 +109,7 @@ bool cdm_node_make_room(int nid, unsigned int order)
 	if (!cdm_node_may(nid, CDM_CAP_RECLAIM) && !cdm_node_may(nid, CDM_CAP_COMPACTION))
 		return false;
 	/* Without compaction, more reclaim makes no larger blocks */
-	gfp |= cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
+	gfp |= !order || cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
 	page = __alloc_pages(gfp, order, nid, &nodes, ALLOC_DEFAULT);
 	if (page)
 		__free_pages(page, order);
@@ -277,17 +280,28 @@ static unsigned long free_block(unsigned long pfn)
 	return 1UL << min_t(unsigned long, buddy_order_unsafe(page), MAX_PAGE_ORDER);
 }
 
+/*
+ * A free block begins at each place that is as aligned, or nothing that is free is there. With pages of
+ * 64 KiB the largest block has 512 MiB, and a piece of a few MiB is not to have a place of its own there.
+ */
+static unsigned long alignment_of(unsigned long nr_pages)
+{
+	unsigned long align = max_t(unsigned long, roundup_pow_of_two(nr_pages), SZ_2M >> PAGE_SHIFT);
+
+	return min_t(unsigned long, align, MAX_ORDER_NR_PAGES);
+}
+
 /* Where from @pfn on @nr_pages are free, aligned; @end if nowhere before it */
 static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned long nr_pages)
 {
-	unsigned long first = ALIGN(pfn, MAX_ORDER_NR_PAGES), part;
+	unsigned long align = alignment_of(nr_pages), first = ALIGN(pfn, align), part;
 
 	for (pfn = first; pfn < end && pfn - first < nr_pages; cond_resched()) {
 		part = free_block(pfn);
 		if (part) {
 			pfn += part;
 		} else {
-			first = ALIGN(pfn + 1, MAX_ORDER_NR_PAGES);
+			first = ALIGN(pfn + 1, align);
 			pfn = first;
 		}
 	}
@@ -299,7 +313,7 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
 	unsigned long pfn = PHYS_PFN(range->start), end = PHYS_PFN(range->start + range->size);
 
 	/* Somebody may take a page of what was free: then the next one */
-	for (; (pfn = find_free(pfn, end, nr_pages)) < end; pfn += MAX_ORDER_NR_PAGES)
+	for (; (pfn = find_free(pfn, end, nr_pages)) < end; pfn += alignment_of(nr_pages))
 		if (!alloc_contig_range(pfn, pfn + nr_pages, ACR_FLAGS_NONE,
 					GFP_KERNEL | __GFP_NOWARN | gfp))
 			return pfn_to_page(pfn);
@@ -314,8 +328,8 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
  * @gfp: __GFP_ZERO or 0
  *
  * Context: Process context, under mem_hotplug_lock. Sleeps.
- * Return: the first of @nr_pages single pages, aligned to MAX_ORDER_NR_PAGES; NULL when no
- * such range is free.
+ * Return: the first of @nr_pages single pages, aligned to that number rounded up to a power of two,
+ * but to 2 MiB at least, and MAX_ORDER_NR_PAGES at most; NULL when no such range is free.
  */
 struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp)

@@ -4,8 +4,9 @@
 #define _DRIVERS_CDM_PCI_H
 
 #include <linux/list.h>
-#include <linux/mmzone.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 
 struct attribute_group;
 struct cdm_device;
@@ -16,11 +17,10 @@ struct pci_dev;
 /* Partitions of a card, each a device with a node: as many as the hardware would have */
 #define MAX_PARTITIONS	8
 
-/* Of 2 MiB */
-#define BUFFER_ORDER	9
+#define BUFFER_ORDER	get_order(SZ_2M)
 
 /* What a channel has on the card, in pages */
-#define RING_PAGES	MAX_ORDER_NR_PAGES
+#define RING_PAGES	(SZ_4M >> PAGE_SHIFT)
 #define NR_TABLES	32
 #define NR_COMMANDS	16
 #define CONTEXT_ORDER	2

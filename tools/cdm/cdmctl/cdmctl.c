@@ -10,7 +10,7 @@
 #include "cdmctl.h"
 
 /* That of debian/changelog: scripts/lint compares them */
-#define CDMCTL_VERSION "0.6.0"
+#define CDMCTL_VERSION "0.7.0"
 
 bool as_json;
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <ftw.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,18 +67,63 @@ static long node_value(int node, const char *file, const char *key)
 	return value;
 }
 
-static void advise_plain_node(int node, const char *advice)
+/* The dax device whose memory a node is, and whether kmem has it; false if there is none */
+static bool find_dax(int node, char *name, size_t size, bool *has_kmem)
 {
+	char path[PATH_MAX];
+	bool ok, found = false;
+	glob_t files;
+	size_t i;
+
+	if (glob("/sys/bus/dax/devices/*/target_node", 0, NULL, &files))
+		return false;
+	for (i = 0; i < files.gl_pathc && !found; i++) {
+		ok = true;
+		found = read_u64(files.gl_pathv[i], &ok) == (uint64_t)node && ok;
+		if (!found)
+			continue;
+		*strrchr(files.gl_pathv[i], '/') = 0;
+		snprintf(name, size, "%s", strrchr(files.gl_pathv[i], '/') + 1);
+		snprintf(path, sizeof(path), "/sys/bus/dax/drivers/kmem/%s", name);
+		*has_kmem = !access(path, F_OK);
+	}
+	globfree(&files);
+	return found;
+}
+
+static void advise_plain_node(int node)
+{
+	char dax[32], advice[256];
+	bool has_kmem;
+
+	if (!find_dax(node, dax, sizeof(dax), &has_kmem))
+		snprintf(advice, sizeof(advice),
+			 "for its driver to register; until it does: keep it offline, by memhp_default_state=offline on the kernel's command line");
+	else if (!has_kmem)
+		snprintf(advice, sizeof(advice),
+			 "kmem was unbound from %s while this was online, and left it behind until reboot: daxctl offline-memory %s comes first",
+			 dax, dax);
+	else if (!kernel_has_cdm())
+		snprintf(advice, sizeof(advice),
+			 "it needs a kernel with CONFIG_CDM, and stays unused meanwhile: daxctl offline-memory %s",
+			 dax);
+	else
+		snprintf(advice, sizeof(advice),
+			 "daxctl offline-memory %s && echo %s > /sys/bus/dax/drivers/kmem/unbind && echo %s > /sys/bus/dax/drivers/cdm/bind",
+			 dax, dax, dax);
 	advise("plain_node", advice,
 	       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
 	       node, node_value(node, "meminfo", "FilePages:"));
 }
 
-/* Memory without a CPU that is nobody's device: a GPU as a plain node fills with page cache */
-static void check_plain_nodes(void)
+/*
+ * Memory without a CPU that is nobody's device: a GPU as a plain node fills with page cache.
+ * Returns how many there are.
+ */
+static int check_plain_nodes(void)
 {
 	char has_cpu[256] = "", has_memory[256] = "";
-	int node;
+	int node, nr = 0;
 
 	read_text(NODES "/has_cpu", has_cpu, sizeof(has_cpu));
 	read_text(NODES "/has_memory", has_memory, sizeof(has_memory));
@@ -85,28 +131,27 @@ static void check_plain_nodes(void)
 		if (!nodes_have(has_memory, node) || nodes_have(has_cpu, node) ||
 		    is_device_node(node))
 			continue;
-		if (kernel_has_cdm())
-			advise_plain_node(node,
-					  "if it is a dax device's (daxctl list): daxctl offline-memory daxX.Y, echo daxX.Y > /sys/bus/dax/drivers/kmem/unbind, and the same name > .../drivers/cdm/bind; a GPU's is for its driver to register");
-		else
-			advise_plain_node(node,
-					  "for its driver to register; a dax device's (daxctl list) needs a kernel with CONFIG_CDM, and stays unused meanwhile: daxctl offline-memory daxX.Y");
+		advise_plain_node(node);
+		nr++;
 	}
+	return nr;
 }
 
 static void check_states(void)
 {
 	const struct device *device;
+	char advice[64];
 	size_t i;
 
 	for (i = 0; i < devices.nr; i++) {
 		device = &devices.list[i];
+		snprintf(advice, sizeof(advice), "cdmctl online %s", device->name);
 		if (!strcmp(device->state, "added"))
-			advise("offline", "cdmctl online, or load its driver with onlining by itself",
+			advise("offline", advice,
 			       "%s is offline: nobody gets memory of node %d", device->name,
 			       device->node);
 		else if (!strcmp(device->state, "online") && device->online < device->size)
-			advise("partly_online", "cdmctl online",
+			advise("partly_online", advice,
 			       "%s: %s of %s are online: somebody offlined single blocks",
 			       device->name, human(device->online), human(device->size));
 	}
@@ -225,9 +270,10 @@ static void check_troubles(void)
 			advise("bad_pages", "see its bad_pages file; have the device looked at",
 			       "%s has %llu bad pages, which nobody gets any more", device->name,
 			       (unsigned long long)device->retired);
-		if (device->failed)
+		/* Of a device that has room again, the number is history */
+		if (device->failed && device->online && device->free <= device->online / 64)
 			advise("failed", "cdmctl list -u shows who has its memory; spill_max lets its driver use RAM",
-			       "%s: %llu allocations have found no memory", device->name,
+			       "%s is full, and %llu allocations have found no memory", device->name,
 			       (unsigned long long)device->failed);
 		if (device->spill_max && device->spill_used >= device->spill_max)
 			advise("spill", "cdmctl set DEVICE spill_max=, or use less",
@@ -267,13 +313,14 @@ int cmd_doctor(int argc, char **argv)
 	if (access("/sys/class/cdm", F_OK))
 		advise("no_core", "load the module cdm, or boot a kernel with CONFIG_CDM_DEVICE",
 		       "this kernel has no coherent devices");
-	check_plain_nodes();
+	/* firmware describes the one whose node that is */
+	if (!check_plain_nodes())
+		check_node_ids();
 	check_auto_online();
 	check_states();
 	check_hugetlb();
 	check_numa_balancing();
 	check_cpusets();
-	check_node_ids();
 	check_troubles();
 
 	nr = json_object_array_length(findings);

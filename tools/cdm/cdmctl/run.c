@@ -25,16 +25,34 @@ static int bind_to(int node)
 	return rc;
 }
 
-static void explain(int node)
+/* What set_mempolicy() did not say */
+static void explain(const struct device *device, int error)
 {
-	if (!kernel_has_cdm())
+	if (error != EINVAL)
+		fail("node %d: %s", device->node, strerror(error));
+	else if (strcmp(device->state, "online"))
+		fail("node %d: %s is not online, but %s: 'cdmctl online %s'", device->node, device->name,
+		     device->state, device->name);
+	else if (!strstr(device->capabilities, "user_bind"))
+		fail("node %d: %s has not got the capability user_bind, which its driver grants; a program can map /dev/%s",
+		     device->node, device->name, device->name);
+	else
+		fail("node %d is not in this task's cpuset.mems", device->node);
+}
+
+/* The device that has the node; NULL, and told, where there is none or nobody can bind to it */
+static const struct device *device_of(int node)
+{
+	static struct devices devices;
+	char name[16];
+
+	if (!kernel_has_cdm()) {
 		fail("node %d: this kernel has no CONFIG_CDM: programs get a device's memory by mmap() of /dev/cdmN",
 		     node);
-	else if (errno == EINVAL)
-		fail("node %d: no online device's, or its driver does not grant user_bind, or not in this task's cpuset.mems: 'cdmctl doctor' looks",
-		     node);
-	else
-		fail("node %d: %s", node, strerror(errno));
+		return NULL;
+	}
+	snprintf(name, sizeof(name), "node%d", node);
+	return read_devices(&devices) ? find_device(&devices, name) : NULL;
 }
 
 int cmd_run(int argc, char **argv)
@@ -43,6 +61,7 @@ int cmd_run(int argc, char **argv)
 		{ "node", required_argument, NULL, 'n' },
 		{ }
 	};
+	const struct device *device;
 	char *end;
 	long node = -1;
 	int c;
@@ -61,8 +80,11 @@ int cmd_run(int argc, char **argv)
 		fail("usage: cdmctl run --node N -- COMMAND...");
 		return USAGE;
 	}
-	if (!kernel_has_cdm() || bind_to(node)) {
-		explain(node);
+	device = device_of(node);
+	if (!device)
+		return FAILED;
+	if (bind_to(node)) {
+		explain(device, errno);
 		return FAILED;
 	}
 	execvp(argv[optind], argv + optind);

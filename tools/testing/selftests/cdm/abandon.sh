@@ -61,7 +61,7 @@ test_remove_gives_up_a_pinned_page()
 	[[ $node =~ ^[0-9]+$ ]] || fail "register: $answer" || return
 	start_tool "$here/hold" "$node" 64 pin
 	hold=("$tool_in" "$tool_out" "$tool_pid")
-	expect hold "$(listen)" "bound 16384" || rc=1
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	use_tool "${device[@]}"
 	dmesg -C
 	expect remove "$(tell remove)" ok || rc=1

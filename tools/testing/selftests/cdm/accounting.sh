@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What the system's sums say of a device that is larger than its RAM: nothing, but for what
-# the device's memmap takes of RAM. Booted with hugepages=16.
+# the device's memmap takes of RAM. Booted with hugepagesz=2M hugepages=16.
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -27,8 +27,9 @@ sums()
 		awk '{ sub(":", "", $1); print $1, $2 }' /proc/meminfo
 		# free pages that wait on the CPUs' lists are in no other sum
 		awk '/^Node/ { ram = $2 + 0 < 2 } ram && $1 == "count:" { n += $2 }
-			END { print "pcp", n * 4 }' /proc/zoneinfo
-		awk '$1 ~ /^nr_(memmap_pages|dirty_threshold)$/ { print $1, $2 * 4 }' /proc/vmstat
+			END { print "pcp", n * kib }' kib=$((page / 1024)) /proc/zoneinfo
+		awk '$1 ~ /^nr_(memmap_pages|dirty_threshold)$/ { print $1, $2 * kib }' \
+			kib=$((page / 1024)) /proc/vmstat
 		echo "tmpfs $(df -k --output=size "$dir" | tail -n 1)"
 		echo "min_free $(cat /proc/sys/vm/min_free_kbytes)"
 		free -k | awk '$1 == "Mem:" { print "free_total", $2 }'
@@ -60,7 +61,7 @@ for _ in 1 2; do
 	sums with
 done
 # struct page is 64 bytes, and there is a pointer or two beside it with page_ext
-memmap_kb=$((size * 64 / 4096 / 1024))
+memmap_kb=$((size * 64 / page / 1024))
 
 test_memory_is_the_devices()
 {
@@ -83,16 +84,16 @@ test_memmap_is_taken_from_ram()
 	expect "growth of nr_memmap_pages" "$(grew nr_memmap_pages)" $memmap_kb
 }
 
-# Beside the memmap: sysfs folders of 64 memory blocks, page tables of the direct map
+# Beside the memmap: sysfs folders of 64 memory blocks, page tables of the direct map, a page each
 test_free_ram_is_lower_by_it()
 {
-	local pcp
+	local pcp slack=$((1792 + page / 16))
 
 	# an eighth of a device's size goes into KASAN's shadow of it
 	! grep -q ' kasan_report$' /proc/kallsyms || skip "KASAN keeps what was freed" || return
 	pcp=$(grew pcp)
-	near "growth of MemFree" $(($(grew MemFree) + pcp)) -$memmap_kb 2048 &&
-		near "growth of MemAvailable" $(($(grew MemAvailable) + pcp)) -$memmap_kb 2048
+	near "growth of MemFree" $(($(grew MemFree) + pcp)) -$memmap_kb $slack &&
+		near "growth of MemAvailable" $(($(grew MemAvailable) + pcp)) -$memmap_kb $slack
 }
 
 # A fifth of what could be dirty, which is free RAM and page cache
@@ -132,24 +133,26 @@ test_user_pages_are_counted()
 
 	before=$(awk '/AnonPages/ { a = $2 } /MemFree/ { f = $2 } END { print a, f }' /proc/meminfo)
 	start_tool "$here/hold" "$nid" 512
-	expect hold "$(listen)" "bound 131072" || rc=1
+	expect hold "$(listen)" "bound $((512 * mib_pages))" || rc=1
 	after=$(awk '/AnonPages/ { a = $2 } /MemFree/ { f = $2 } END { print a, f }' /proc/meminfo)
-	near "growth of AnonPages" $((${after% *} - ${before% *})) $((512 * 1024)) 1024 || rc=1
-	near "growth of MemFree" $((${after#* } - ${before#* })) 0 8192 || rc=1
+	near "growth of AnonPages" $((${after% *} - ${before% *})) $((512 * 1024)) $((896 + page / 32)) || rc=1
+	near "growth of MemFree" $((${after#* } - ${before#* })) 0 $((8192 + page / 16)) || rc=1
 	tell go >/dev/null
 	stop_tool && return $rc
 }
 
-# Neither what hugepages=16 reserved at boot, nor pages of 1 GiB by the node's own file
+# Neither what hugepages=16 reserved at boot, nor the largest pages that there are, of 1 GiB with
+# pages of 4 KiB, by the node's own file
 test_no_huge_pages_at_boot_or_of_1g()
 {
-	local file=$nodes/node$nid/hugepages/hugepages-1048576kB/nr_hugepages rc=0
+	local file rc=0
 
-	expect "pool" "$(cat /proc/sys/vm/nr_hugepages)" 16 || rc=1
+	file=$(printf '%s\n' "$nodes/node$nid"/hugepages/hugepages-*kB | sort -V | tail -n 1)/nr_hugepages
+	expect "pool" "$(cat /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages)" 16 || rc=1
 	expect "node's pool" "$(cat $nodes/node"$nid"/hugepages/hugepages-2048kB/nr_hugepages)" 0 ||
 		rc=1
 	echo 1 >"$file"
-	expect "node's pages of 1 GiB" "$(cat "$file")" 0 || rc=1
+	expect "node's largest pages" "$(cat "$file")" 0 || rc=1
 	untouched && return $rc
 }
 

@@ -6,10 +6,17 @@
 . "$(dirname "$0")/slot.sh"
 
 # The device's pages, and the reserve that the kernel keeps of them: "min" in zoneinfo
-pages=$((device_blocks * block / $(getconf PAGESIZE)))
+pages=$((device_blocks * block / page))
+# the largest block of the page allocator, a piece beyond it, and a memory block, in their orders
+top=$(awk 'NR == 1 { print NF - 5 }' /proc/buddyinfo)
+block_order=0
+while [ $((page << block_order)) -lt $block ]; do block_order=$((block_order + 1)); done
+piece=$((block_order - 1 > top ? block_order - 1 : top + 1))
+piece_blocks=$(((page << (piece + 2)) / block))
 
-out_of_reach=1536
-# and what lies on other CPUs' lists, which a module cannot empty
+# what lies on CPUs' lists, with a huge page, and the watermark
+out_of_reach=$((1024 + $(cat /sys/kernel/mm/transparent_hugepage/hpage_pmd_size) / page))
+# and on other CPUs' lists, which a module cannot empty
 ! is_module || out_of_reach=4096
 
 stat() { cat "$cdm/stats/$1"; }
@@ -60,73 +67,79 @@ ways()
 test_array() { with_device "" ways 4; }
 test_list() { with_device "" ways 5; }
 
-# In one piece, larger than the page allocator's blocks: 128 MiB is a whole memory block
+# In one piece, larger than the page allocator's blocks: with pages of 4 KiB 64 MiB, and twice that
+# is a whole memory block
 one_piece()
 {
-	expect "64 MiB" "$(tell "alloc $nid 14 1 how=6")" "ok 16384 0" || return
-	expect held "$(cat "$cdm/pages_in_use/driver")" 16384 || return
-	expect "cleared" "$(tell "alloc $nid 12 4 how=6 flags=1")" "ok 16384 0" || return
+	expect "a piece" "$(tell "alloc $nid $piece 1 how=6")" "ok $((1 << piece)) 0" || return
+	expect held "$(cat "$cdm/pages_in_use/driver")" $((1 << piece)) || return
+	expect "cleared" "$(tell "alloc $nid $((piece - 2)) 4 how=6 flags=1")" "ok $((1 << piece)) 0" ||
+		return
 	expect free "$(tell free)" ok || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
-	expect "128 MiB, over the blocks' border" "$(tell "alloc $nid 15 1 how=6")" "ok 32768 0" ||
-		return
+	expect "over the blocks' border" "$(tell "alloc $nid $((piece + 1)) 1 how=6")" \
+		"ok $((2 << piece)) 0" || return
 	expect "offline" "$(write offline "$cdm/state")" EBUSY || return
 	expect free "$(tell free)" ok || return
 	expect "offline" "$(write offline "$cdm/state")" ok || return
 	expect "offline device" "$(tell "alloc $nid 12 1 how=6")" "error ENOMEM"
 }
-test_one_piece() { beyond_a_module || with_device "" one_piece; }
+test_one_piece() { beyond_a_module || device_blocks=$piece_blocks with_device "" one_piece; }
 
 # A size that is no power of two, and a piece whose end goes back alone
 one_piece_trimmed()
 {
-	expect "24 MiB, of which 8 go back" "$(tell "alloc $nid 12 3 how=9")" "ok 12288 0" || return
+	expect "half as much again, which goes back" "$(tell "alloc $nid 12 3 how=9")" "ok 12288 0" || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 12288 || return
 	expect "three pages, of which one goes back" "$(tell "alloc $nid 1 10 how=9")" "ok 20 0" || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 12308 || return
 	expect free "$(tell free)" ok || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 && expect used "$(used_pages $nid)" 0
 }
-test_one_piece_trimmed() { beyond_a_module || with_device "" one_piece_trimmed; }
+test_one_piece_trimmed() { beyond_a_module || device_blocks=$piece_blocks with_device "" one_piece_trimmed; }
 
 # A process's pages are not moved for it: there is no piece that is free
 piece_of_the_rest()
 {
 	local device=("$tool_in" "$tool_out" "$tool_pid") hold rc=0
+	local whole=$((block_order + device_blocks - 1))
 
 	start_tool "$here/hold" $nid 8
-	expect hold "$(listen)" "bound 2048" || rc=1
+	expect hold "$(listen)" "bound $((8 * mib_pages))" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
-	expect "all of it" "$(tell "alloc $nid 15 1 how=6")" "error ENOMEM" || rc=1
+	expect "all of it" "$(tell "alloc $nid $whole 1 how=6")" "error ENOMEM" || rc=1
 	expect "small enough" "$(tell "alloc $nid 11 1 how=6")" "ok 2048 0" || rc=1
 	use_tool "${hold[@]}"
-	[[ $(tell go) =~ ^kept\ 2048\ wrong\ 0\  ]] || fail "the process's pages were moved" || rc=1
+	[[ $(tell go) =~ ^kept\ $((8 * mib_pages))\ wrong\ 0\  ]] || fail "the process's pages were moved" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	use_tool "${device[@]}"
 	return $rc
 }
-test_piece_of_what_is_free() { beyond_a_module || device_blocks=1 with_device "" piece_of_the_rest; }
+test_piece_of_what_is_free()
+{
+	beyond_a_module || device_blocks=$(((piece_blocks + 2) / 4)) with_device "" piece_of_the_rest
+}
 
 # Each order is a block of its size, and no more
 orders()
 {
 	local order
 
-	for order in $(seq 0 10); do
+	for order in $(seq 0 "$top"); do
 		expect "order $order" "$(tell "alloc $nid $order 3")" "ok $((3 << order)) 0" || return
 		expect held "$(cat "$cdm/pages_in_use/driver")" $((3 << order)) || return
 		expect free "$(tell free)" ok || return
 		expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
 	done
 	# which is no order, and so no allocation that failed
-	expect "order 11" "$(tell "alloc $nid 11 1")" "error ENOMEM" || return
-	expect allocated "$(stat allocated)" $((3 * 2047)) || return
+	expect "order beyond" "$(tell "alloc $nid $((top + 1)) 1")" "error ENOMEM" || return
+	expect allocated "$(stat allocated)" $((3 * ((2 << top) - 1))) || return
 	expect failed "$(stat failed)" 0 || return
 	# but for what lies on the lists of CPUs
-	[ "$(stat free)" -ge $((pages - out_of_reach)) ] || fail "$(stat free) of $pages are free"
+	[ "$(stat free)" -ge $((2 * pages - out_of_reach)) ] || fail "$(stat free) of $((2 * pages)) are free"
 }
-test_every_order() { with_device "" orders; }
+test_every_order() { device_blocks=4 with_device "" orders; }
 
 # Where a driver may be as well: with interrupts off, and in an interrupt's handler
 not_in_a_process()
@@ -141,12 +154,12 @@ not_in_a_process()
 	expect "of nothing" "$(tell "alloc $nid 0 1 how=$1")" "error ENOMEM" || return
 	# but for a budget of RAM
 	expect spilled "$(tell "alloc $nid 0 10 how=$1 flags=8")" "ok 0 4" || return
-	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * page)) || return
 	expect free "$(tell free)" ok || return
 	expect used "$(cat "$cdm/spill_used")" 0
 }
-test_irqs_off() { with_device "evicts=1 spill_max=$((4 * 4096))" not_in_a_process 7; }
-test_in_an_interrupt() { with_device "evicts=1 spill_max=$((4 * 4096))" not_in_a_process 8; }
+test_irqs_off() { with_device "evicts=1 spill_max=$((4 * page))" not_in_a_process 7; }
+test_in_an_interrupt() { with_device "evicts=1 spill_max=$((4 * page))" not_in_a_process 8; }
 
 scrubbed()
 {
@@ -270,14 +283,16 @@ by_the_driver()
 }
 test_by_the_driver() { with_device "" by_the_driver; }
 
-# One piece of 64 MiB where blocks are in the way: they are evicted until there is
+# One piece where blocks are in the way: they are evicted until there is
 evict_for_a_piece()
 {
-	expect fill "$(tell "alloc $nid 10 $((pages / 1024))")" "ok $pages 0" ||
-		[[ $(cat "$cdm/pages_in_use/driver") -gt $((pages - 4096)) ]] || return
-	expect piece "$(tell "alloc $nid 14 1 how=6")" "ok 16384 0"
+	local all=$((device_blocks * block / page))
+
+	expect fill "$(tell "alloc $nid 10 $((all / 1024))")" "ok $all 0" ||
+		[[ $(cat "$cdm/pages_in_use/driver") -gt $((all - 4096)) ]] || return
+	expect piece "$(tell "alloc $nid $piece 1 how=6")" "ok $((1 << piece)) 0"
 }
-test_evict_for_a_piece() { beyond_a_module || with_device "evicts=16" evict_for_a_piece; }
+test_evict_for_a_piece() { beyond_a_module || device_blocks=$piece_blocks with_device "evicts=16" evict_for_a_piece; }
 
 # no_more: not a page of the device can be had. As when it is full; but then the last pages
 # come and go with what each CPU knows of them.
@@ -297,7 +312,7 @@ budget()
 		expect "how=$how" "$(tell "alloc $nid 0 100 how=$how flags=8")" "error ENOMEM" ||
 			return
 	done
-	echo $((100 * 4096)) >"$cdm/spill_max"
+	echo $((100 * page)) >"$cdm/spill_max"
 	expect "without the flag" "$(tell "alloc $nid 0 1")" "error ENOMEM" || return
 	expect "one piece" "$(tell "alloc $nid 12 1 how=6 flags=8")" "error ENOMEM" || return
 	expect "too large" "$(tell "alloc $nid 7 1 flags=8")" "error ENOMEM" || return
@@ -306,12 +321,12 @@ budget()
 	expect "the rest" "$(tell "alloc $nid 0 50 how=5 flags=8")" "ok 0 18" || return
 	expect "atomic" "$(tell "alloc $nid 0 1 flags=10")" "error ENOMEM" || return
 	expect "interrupts off" "$(tell "alloc $nid 0 1 how=7 flags=8")" "error ENOMEM" || return
-	expect "used" "$(cat "$cdm/spill_used")" $((100 * 4096)) || return
+	expect "used" "$(cat "$cdm/spill_used")" $((100 * page)) || return
 	expect "spilled" "$(stat spilled)" 100 || return
 	# the device is full: nothing comes back; and who has less than before keeps what it has
 	expect back "$(tell back)" "ok 0 wrong 0 ENOMEM" || return
 	echo 0 >"$cdm/spill_max"
-	expect "used" "$(cat "$cdm/spill_used")" $((100 * 4096)) || return
+	expect "used" "$(cat "$cdm/spill_used")" $((100 * page)) || return
 	expect "more" "$(tell "alloc $nid 0 1 flags=8")" "error ENOMEM" || return
 	expect free "$(tell free)" ok || return
 	expect "used" "$(cat "$cdm/spill_used")" 0 || return
@@ -334,24 +349,24 @@ budget_while_online()
 	[[ $answer =~ ^ok\ ([0-9]+)\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[2]}" -ge 1 ] &&
 		[ $((BASH_REMATCH[1] + BASH_REMATCH[2])) = 500 ] || fail "$answer" || rc=1
 	[ "$(evict_calls)" -ge 300 ] || fail "the driver was not asked first" || rc=1
-	[ "$(cat "$cdm/spill_used")" -le $((100 * 4096)) ] || fail "more than the budget" || rc=1
+	[ "$(cat "$cdm/spill_used")" -le $((100 * page)) ] || fail "more than the budget" || rc=1
 	# and what is left of the budget
 	[[ $(tell "alloc $nid 0 500 flags=12") =~ ^ok\  ]] || fail "nothing is left" || rc=1
 	# then none: a page of the device may be found again, one of RAM is not
 	answer=$(tell "alloc $nid 0 1 flags=12")
 	[[ $answer =~ ^(error\ ENOMEM|ok\ 1\ 0)$ ]] || fail "beyond the budget: $answer" || rc=1
-	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
+	expect used "$(cat "$cdm/spill_used")" $((100 * page)) || rc=1
 	use_tool "${other[@]}"
 	stop_tool || rc=1
 	use_tool "${device[@]}"
 	expect "on the device, now that there is room" "$(tell "alloc $nid 0 100 flags=8")" \
 		"ok 100 0" || rc=1
-	expect used "$(cat "$cdm/spill_used")" $((100 * 4096)) || rc=1
+	expect used "$(cat "$cdm/spill_used")" $((100 * page)) || rc=1
 	return $rc
 }
 test_budget_while_online()
 {
-	with_device "spill_max=$((100 * 4096)) evicts=1" budget_while_online
+	with_device "spill_max=$((100 * page)) evicts=1" budget_while_online
 }
 
 # A page that is given back to another device stays its owner's, and changes no budget
@@ -360,7 +375,7 @@ wrong_device()
 	local owner=("$tool_in" "$tool_out" "$tool_pid") other other_nid rc=0
 
 	start_tool "$here/cdm_test_ctl"
-	[[ $(tell "register $((start + device_blocks * block)) $block -1 spill_max=4096") =~ ^ok\ ([0-9]+)$ ]] ||
+	[[ $(tell "register $((start + device_blocks * block)) $block -1 spill_max=$page") =~ ^ok\ ([0-9]+)$ ]] ||
 		fail "no second device" || rc=1
 	other_nid=${BASH_REMATCH[1]-}
 	other=("$tool_in" "$tool_out" "$tool_pid")
@@ -397,12 +412,12 @@ last_reference()
 	expect back "$(tell back)" "ok 0 wrong 0 EBUSY" || rc=1
 	expect free "$(tell free)" ok || rc=1
 	sleep 3
-	expect "used while mapped" "$(cat "$cdm/spill_used")" $((4 * 4096)) || rc=1
+	expect "used while mapped" "$(cat "$cdm/spill_used")" $((4 * page)) || rc=1
 	expect "the same share again" "$(tell "alloc $nid 0 1 flags=8")" "error ENOMEM" || rc=1
 	expect unmap "$(tell unmap)" ok || rc=1
 	# at once for who needs it
 	expect "then" "$(tell "alloc $nid 0 1 flags=8")" "ok 0 1" || rc=1
-	expect "used" "$(cat "$cdm/spill_used")" 4096 || rc=1
+	expect "used" "$(cat "$cdm/spill_used")" "$page" || rc=1
 	# and by itself
 	expect map "$(tell "map 1")" ok || rc=1
 	expect free "$(tell free)" ok || rc=1
@@ -413,12 +428,12 @@ last_reference()
 	use_tool "${device[@]}"
 	return $rc
 }
-test_last_reference() { with_device "spill_max=$((4 * 4096))" last_reference; }
+test_last_reference() { with_device "spill_max=$((4 * page))" last_reference; }
 
 # The node's next device, with the same budget
 again_with_ram()
 {
-	expect "register again" "$(tell "register $start $((device_blocks * block)) $nid spill_max=$((16 * 4096))")" \
+	expect "register again" "$(tell "register $start $((device_blocks * block)) $nid spill_max=$((16 * page))")" \
 		"ok $nid" || return
 	cdm=$(cdm_of $nid)
 }
@@ -439,15 +454,15 @@ leaves_with_ram()
 	expect map "$(tell "map 1")" ok || return
 	expect free "$(tell free)" ok || return
 	used=$(cat "$cdm/spill_used")
-	[ "$used" -ge 4096 ] || fail "what is mapped does not count" || return
+	[ "$used" -ge "$page" ] || fail "what is mapped does not count" || return
 	expect unregister "$(tell "unregister 1")" ok || return
 	again_with_ram || return
 	expect "counts on" "$(cat "$cdm/spill_used")" "$used" || return
 	no_more || return
-	expect "beyond it" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((16 - used / 4096))" || return
+	expect "beyond it" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((16 - used / page))" || return
 	expect unmap "$(tell unmap)" ok || return
 	# at once for who needs it
-	expect "it comes back" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((used / 4096))" || return
+	expect "it comes back" "$(tell "alloc $nid 0 16 flags=8")" "ok 0 $((used / page))" || return
 	expect free "$(tell free)" ok || return
 	expect used "$(cat "$cdm/spill_used")" 0 || return
 	# and by itself
@@ -456,12 +471,12 @@ leaves_with_ram()
 	expect free "$(tell free)" ok || return
 	expect unregister "$(tell "unregister 1")" ok || return
 	again_with_ram || return
-	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * page)) || return
 	expect unmap "$(tell unmap)" ok || return
 	sleep 3
 	expect used "$(cat "$cdm/spill_used")" 0
 }
-test_leaves_with_ram() { with_device "spill_max=$((16 * 4096))" leaves_with_ram; }
+test_leaves_with_ram() { with_device "spill_max=$((16 * page))" leaves_with_ram; }
 
 # Many at once: all of the budget, and not a page more
 exact()
@@ -484,7 +499,7 @@ exact()
 		[[ $(listen) =~ ^ok\ 0\ ([0-9]+)$ ]] && sum=$((sum + BASH_REMATCH[1]))
 	done
 	expect "together" $sum 1777 || rc=1
-	expect "used" "$(cat "$cdm/spill_used")" $((1777 * 4096)) || rc=1
+	expect "used" "$(cat "$cdm/spill_used")" $((1777 * page)) || rc=1
 	# the last one first: those that were started later hold the others' pipes, too
 	for i in 3 2 1 0; do
 		# shellcheck disable=SC2086
@@ -495,36 +510,40 @@ exact()
 	use_tool "${device[@]}"
 	return $rc
 }
-test_budget_is_exact() { with_device "spill_max=$((1777 * 4096))" exact; }
+test_budget_is_exact() { with_device "spill_max=$((1777 * page))" exact; }
 
-# With their content; by the device's own copy where it has one
+# brought_back COPIES: with their content; by the device's own copy, 1, where it has one
 brought_back()
 {
-	local device=("$tool_in" "$tool_out" "$tool_pid") other rc=0
+	local device=("$tool_in" "$tool_out" "$tool_pid") other spilled rc=0
 
 	start_tool "$here/cdm_test_ctl"
 	other=("$tool_in" "$tool_out" "$tool_pid")
 	fill || rc=1
 	use_tool "${device[@]}"
-	expect spill "$(tell "alloc $nid 2 25 flags=8")" "ok 0 100" || rc=1
+	# the kernel may find some pages after all: their number was not known to the CPU that filled
+	spilled=$(tell "alloc $nid 2 25 flags=8")
+	[[ $spilled =~ ^ok\ ([0-9]+)\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[2]}" -ge 60 ] &&
+		[ $((BASH_REMATCH[1] + BASH_REMATCH[2])) = 100 ] || fail "$spilled" || rc=1
+	spilled=${BASH_REMATCH[2]}
 	use_tool "${other[@]}"
 	stop_tool || rc=1
 	use_tool "${device[@]}"
-	expect back "$(tell back)" "ok 100 wrong 0 all" || rc=1
+	expect back "$(tell back)" "ok $spilled wrong 0 all" || rc=1
 	expect "back once more" "$(tell "back all")" "ok 0 wrong 0 EINVAL" || rc=1
 	expect used "$(cat "$cdm/spill_used")" 0 || rc=1
 	expect held "$(cat "$cdm/pages_in_use/driver")" 100 || rc=1
-	expect counts "$(tell counts)" "ok evict 0 scrub 0 copy $1" || rc=1
+	expect counts "$(tell counts)" "ok evict 0 scrub 0 copy $(($1 * spilled))" || rc=1
 	return $rc
 }
-test_brought_back() { with_device "spill_max=$((100 * 4096))" brought_back 0; }
+test_brought_back() { with_device "spill_max=$((100 * page))" brought_back 0; }
 test_brought_back_by_the_device()
 {
-	with_device "spill_max=$((100 * 4096)) copies=1" brought_back 100
+	with_device "spill_max=$((100 * page)) copies=1" brought_back 1
 }
 test_brought_back_when_that_fails()
 {
-	with_device "spill_max=$((100 * 4096)) copies=2" brought_back 0
+	with_device "spill_max=$((100 * page)) copies=2" brought_back 0
 }
 
 # Where the driver's pages have to go when the device goes offline
@@ -534,9 +553,9 @@ spill_offline()
 	expect spill "$(tell "alloc $nid 0 10 flags=8")" "ok 0 10" || return
 	expect "no number" "$(write many "$cdm/spill_max")" EINVAL || return
 	expect "no number" "$(write -1 "$cdm/spill_max")" EINVAL || return
-	expect spill_max "$(cat "$cdm/spill_max")" $((10 * 4096))
+	expect spill_max "$(cat "$cdm/spill_max")" $((10 * page))
 }
-test_spill_while_offline() { with_device "spill_max=$((10 * 4096))" spill_offline; }
+test_spill_while_offline() { with_device "spill_max=$((10 * page))" spill_offline; }
 
 run_tests array list every_order one_piece one_piece_trimmed piece_of_what_is_free irqs_off in_an_interrupt scrub scrub_that_fails evict \
 	evict_one_by_one evict_in_vain evict_that_lies gone_with_its_driver by_the_driver evict_for_a_piece budget budget_while_online \

@@ -4,8 +4,9 @@
 # shellcheck source=tools/testing/selftests/cdm/slot.sh
 . "$(dirname "$0")/slot.sh"
 
-page=$(getconf PAGESIZE)
 pages=$((device_blocks * block / page))
+# some pages here and there, two of them neighbours
+apart="513 $((pages / 3)) $((pages / 3 + 1)) $((pages * 5 / 8))"
 
 # address N: of the device's Nth page
 address()
@@ -96,17 +97,19 @@ held_pages()
 	local n answer
 
 	take_all "$1" || return
-	for n in 513 20000 20001 40960; do
-		answer=$("$2" $n)
+	for n in $apart; do
+		answer=$("$2" "$n")
 		[ "$answer" = ok ] || [ "$answer$2" = EBUSYby_firmware ] || fail "report: $answer" ||
 			return
 	done
 	expect free "$(tell free)" ok || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
-	listed 513 20000 20001 40960 || return
+	# shellcheck disable=SC2086
+	listed $apart || return
 	expect offline "$(write offline "$cdm/state")" ok || return
 	expect online "$(write online_movable "$cdm/state")" ok || return
-	listed 513 20000 20001 40960
+	# shellcheck disable=SC2086
+	listed $apart
 }
 test_page_of_a_driver() { with_device "" held_pages 0 by_driver; }
 test_page_within_a_block_of_a_driver() { with_device "" held_pages 9 by_driver; }
@@ -166,13 +169,13 @@ test_block_that_goes_bad_afterwards() { with_device "" bad_after_it_was_freed; }
 # own. Who calls has its device in $device; $lose is the process then, $retired how many pages.
 lose_all_over()
 {
-	local n
+	local n nr=$((pages * 3 / 16))
 
-	start_tool "$here/lose" $nid 48
-	expect before "$(listen)" "bound 12288 12288 cache 0" || rc=1
+	start_tool "$here/lose" $nid $((nr / mib_pages))
+	expect before "$(listen)" "bound $nr $nr cache 0" || rc=1
 	lose=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
-	for n in $(seq 100 5000 $((pages - 1))); do
+	for n in $(seq 100 $((pages / 13)) $((pages - 1))); do
 		expect retire "$(by_driver "$n")" ok || rc=1
 		retired=$((retired + 1))
 	done
@@ -212,7 +215,7 @@ hold_pinned()
 	local addr
 
 	start_tool "$here/hold" $nid "$1" "$2"
-	expect hold "$(listen)" "bound $(($1 * 256))" || rc=1
+	expect hold "$(listen)" "bound $(($1 * mib_pages))" || rc=1
 	addr=$(listen)
 	[[ $addr =~ ^pinned\ 0x[0-9a-f]+$ ]] || fail "hold: $addr" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
@@ -228,14 +231,14 @@ pinned_huge_page()
 
 	hold_pinned 32 where
 	# its fourth page, and the next one
-	n=$(((n & ~511) + 3))
+	n=$(((n & -huge_pages) + 3))
 	expect retire "$($1 $n)" "$2" || rc=1
 	expect again "$(tell "retire $(address $n)")" ok || rc=1
 	expect neighbour "$($1 $((n + 1)))" "$2" || rc=1
 	expect bad_pages "$(cat "$cdm/bad_pages")" "$(address $n)"$'\n'"$(address $((n + 1)))" ||
 		rc=1
 	use_tool "${hold[@]}"
-	[[ $(tell go) =~ ^kept\ 8192\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
+	[[ $(tell go) =~ ^kept\ $((32 * mib_pages))\ wrong\ 0\  ]] || fail "the task lost something" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	use_tool "${device[@]}"
 	sleep 4
@@ -244,10 +247,15 @@ pinned_huge_page()
 	expect online "$(write online_movable "$cdm/state")" ok || rc=1
 	listed $n $((n + 1)) && return $rc
 }
-test_within_a_pinned_huge_page() { with_device "" pinned_huge_page by_driver ok; }
+test_within_a_pinned_huge_page()
+{
+	has_huge_pages || return
+	with_device "" pinned_huge_page by_driver ok
+}
 test_within_a_pinned_huge_page_by_firmware()
 {
 	[ -e $nodes/has_cdm ] || skip "nobody tells the module of it" || return
+	has_huge_pages || return
 	with_device "" pinned_huge_page by_firmware EHWPOISON
 }
 

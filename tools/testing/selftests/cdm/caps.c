@@ -265,7 +265,8 @@ TEST_F(caps, reclaim_by_a_limit)
 /* Full with somebody's bound pages: a driver gets some when mm may reclaim, or none */
 TEST_F_TIMEOUT(caps, reclaim_for_the_driver, 180)
 {
-	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = 4096 };
+	const uint64_t nr = 16 * MIB / sysconf(_SC_PAGESIZE);
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = nr };
 	size_t size;
 	char *p;
 
@@ -276,8 +277,8 @@ TEST_F_TIMEOUT(caps, reclaim_for_the_driver, 180)
 	ASSERT_NE(p, NULL);
 	ASSERT_EQ(ioctl(self->fd, CDM_TEST_ALLOC, &req), 0);
 	EXPECT_EQ(req.elsewhere, 0);
-	EXPECT_LE(req.on_node, MAY_RECLAIM(variant) ? 4096 : 4095);
-	EXPECT_GE(req.on_node, MAY_RECLAIM(variant) ? 4096 : 0);
+	EXPECT_LE(req.on_node, MAY_RECLAIM(variant) ? nr : nr - 1);
+	EXPECT_GE(req.on_node, MAY_RECLAIM(variant) ? nr : 0);
 	munmap(p, size);
 	swap_off();
 }
@@ -305,9 +306,9 @@ TEST_F(caps, background_threads)
 /* Next to no large block is free, however much is: without compaction that ends, too */
 TEST_F_TIMEOUT(caps, fragmented, 180)
 {
-	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
-				      .count = 32 };
-	long page_size = SIZE / self->nr_pages;
+	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER,
+				      .order = order_of(2 * MIB), .count = 32 };
+	long page_size = SIZE / self->nr_pages, nr = 2 * MIB / page_size;
 	size_t size, i;
 	char *p;
 
@@ -319,9 +320,9 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 	for (i = 0; i < size; i += 2 * page_size)
 		madvise(p + i, page_size, MADV_DONTNEED);
 	ioctl(self->fd, CDM_TEST_ALLOC, &req);
-	EXPECT_LE(req.on_node, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
+	EXPECT_LE(req.on_node, MAY_COMPACT(variant) ? 32 * nr : 4 * nr);
 	/* most of them, unless compaction is put off meanwhile */
-	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 8 * 512 : 0);
+	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 8 * nr : 0);
 	munmap(p, size);
 }
 
@@ -359,6 +360,8 @@ TEST_F_TIMEOUT(caps, compaction, 600)
 
 TEST_F(caps, thp_collapse)
 {
+	if (huge_page_size() > SIZE)
+		SKIP(return, HUGE_PAGE_IS_LARGER);
 	if (!MAY_BIND(variant))
 		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(bind_and_touch(self), 0);

@@ -30,19 +30,20 @@ json()
 
 listed()
 {
-	local name=${cdm##*/}
+	local name=${cdm##*/} size
 
-	[[ $("$ctl" list "$name" | tail -n 1) =~ ^$name\ +$nid\ online\ +256M\ +256M\ +[0-9.]+M\ +0K\ +none\  ]] ||
+	size=$(numfmt --to=iec $((2 * block)) | sed 's/\.0//')
+	[[ $("$ctl" list "$name" | tail -n 1) =~ ^$name\ +$nid\ online\ +$size\ +$size\ +[0-9.]+[GM]\ +0K\ +none\  ]] ||
 		fail "$("$ctl" list)" || return
 	expect node "$(json node list)" $nid || return
 	expect size "$(json size list)" $((2 * block)) || return
 	expect online_size "$(json online_size list "node$nid")" $((2 * block)) || return
 	expect spill_max "$(json spill_max list)" $((64 << 20)) || return
 	expect alloc "$(tell "alloc $nid 0 512")" "ok 512 0" || return
-	expect driver "$(json driver list)" $((512 * 4096)) || return
+	expect driver "$(json driver list)" $((512 * page)) || return
 	expect allocated "$(json allocated_pages list)" 512 || return
 	expect state "$(json state list)" online || return
-	"$ctl" --json top -n 1 | grep -q "\"driver\":$((512 * 4096))," ||
+	"$ctl" --json top -n 1 | grep -q "\"driver\":$((512 * page))," ||
 		fail "$("$ctl" --json top -n 1)"
 }
 test_list() { with_device "spill_max=$((64 << 20))" listed; }
@@ -53,11 +54,11 @@ users()
 	local device=("$tool_in" "$tool_out" "$tool_pid") rc=0 answer
 
 	start_tool "$here/hold" $nid 8
-	expect hold "$(listen)" "bound 2048" || rc=1
+	expect hold "$(listen)" "bound $((8 * mib_pages))" || rc=1
 	answer=$("$ctl" list -u | tail -n 1)
 	[[ $answer =~ ^\ +8.*M\ +hold\[$tool_pid\]\ +/ ]] || fail "$answer" || rc=1
 	expect bytes "$(json bytes list -u)" $((8 << 20)) || rc=1
-	[[ $(tell go) =~ ^kept\ 2048\  ]] || rc=1
+	[[ $(tell go) =~ ^kept\ $((8 * mib_pages))\  ]] || rc=1
 	stop_tool || rc=1
 	use_tool "${device[@]}"
 	return $rc
@@ -142,8 +143,12 @@ run_there()
 	says 7 "" run --node $nid -- /bin/sh -c "exit 7" || return
 	says 127 "/no/such/program" run --node $nid -- /no/such/program || return
 	says 2 "node '99'" run --node 99 -- /bin/true || return
+	says 1 "no device 'node1'" run --node 1 -- /bin/true || return
 	"$ctl" run --node $nid -- grep -m 1 "bind:$nid .*anon=" /proc/self/numa_maps |
-		grep -q " N$nid=" || fail "its memory is elsewhere"
+		grep -q " N$nid=" || fail "its memory is elsewhere" || return
+	expect offline "$(write offline "$cdm/state")" ok || return
+	says 1 "is not online, but added: 'cdmctl online ${cdm##*/}'" run --node $nid -- /bin/true || return
+	says 1 "cdmctl online ${cdm##*/}" doctor
 }
 test_run() { is_module && exit "$KSFT_SKIP"; with_device "" run_there; }
 
@@ -154,11 +159,20 @@ doctored()
 	says 1 "has 1 bad pages" doctor || return
 	expect check "$(json check doctor)" bad_pages
 }
+
+# An allocation that found nothing is told while there is nothing, not once there is room again
+full()
+{
+	while [[ $(tell "alloc $nid 9 4096 flags=4") =~ ^ok ]]; do :; done
+	says 1 "is full, and " doctor || return
+	expect free "$(tell free)" ok || return
+	says 0 "nothing is wrong" doctor
+}
 test_doctor()
 {
 	# on a stock kernel it would speak of NUMA balancing, and of the plain node
 	is_module && exit "$KSFT_SKIP"
-	with_device "" doctored
+	with_device "" doctored && with_device "" full
 }
 
 test_wrong_calls()

@@ -299,7 +299,10 @@ TEST_F(cpusets, naming_it_moves_nobody)
 	ASSERT_EQ(set(self->group, "mems", "0-1"), 0);
 	ASSERT_EQ(set(self->group, "mems", self->with), 0);
 	ASSERT_EQ(read_frames(self->p, self->nr_pages, after), 0);
-	EXPECT_EQ(memcmp(before, after, self->nr_pages * sizeof(*before)), 0);
+	/* RAM may be compacted, a device is not */
+	EXPECT_EQ(memcmp(before + self->nr_pages / 2, after + self->nr_pages / 2,
+			 self->nr_pages / 2 * sizeof(*before)), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, ram), self->nr_pages / 2);
 	ASSERT_EQ(get_mempolicy(&mode, &nodes, MAXNODE, self->p, MPOL_F_ADDR), 0);
 	EXPECT_EQ(nodes, NODE(0));
 	free(before);
@@ -411,7 +414,10 @@ TEST_F(cpusets, hot_plug_moves_nobody)
 	ASSERT_EQ(set_state(__builtin_ctzl(other), "offline"), 0);
 	ASSERT_EQ(set_state(__builtin_ctzl(other), "online_movable"), 0);
 	ASSERT_EQ(read_frames(self->p, self->nr_pages, after), 0);
-	EXPECT_EQ(memcmp(before, after, self->nr_pages * sizeof(*before)), 0);
+	/* RAM may be compacted, a device is not */
+	EXPECT_EQ(memcmp(before + self->nr_pages / 2, after + self->nr_pages / 2,
+			 self->nr_pages / 2 * sizeof(*before)), 0);
+	EXPECT_EQ(pages_on(self->p, SIZE / 2, ram), self->nr_pages / 2);
 	ASSERT_EQ(get_mempolicy(&mode, &nodes, MAXNODE, self->p, MPOL_F_ADDR), 0);
 	EXPECT_EQ(nodes, NODE(1));
 	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);

@@ -11,7 +11,7 @@ export CDM_PLUG_MIB=256
 
 cycle()
 {
-	"$CDM_PLUG" add && "$here/hold" 2 64 </dev/null | grep -qx "bound 16384" &&
+	"$CDM_PLUG" add && "$here/hold" 2 64 </dev/null | grep -qx "bound $((64 * mib_pages))" &&
 		"$CDM_PLUG" remove
 }
 

@@ -55,7 +55,7 @@ test_no_job() { registration $nid "" cdm_run_job 12 ENOMEM; }
 test_no_thread() { registration $nid "" new_thread 12 ENOMEM; }
 test_bad_page_not_recorded()
 {
-	registration $nid "bad_page=$((start + 4096))" cdm_node_retire_page 12 ENOMEM
+	registration $nid "bad_page=$((start + page))" cdm_node_retire_page 12 ENOMEM
 }
 test_memory_not_added() { registration $nid "" cdm_node_add_memory 17 EEXIST; }
 test_memory_not_onlined() { registration $nid "" cdm_node_online_memory 1 EPERM; }
@@ -84,11 +84,11 @@ bindable()
 
 states()
 {
-	change offline cdm_node_offline_memory 12 ENOMEM online "bound 2048" &&
+	change offline cdm_node_offline_memory 12 ENOMEM online "bound $((8 * mib_pages))" &&
 		change online_movable cdm_node_online_memory 12 ENOMEM added none &&
-		change offline cdm_run_job 12 ENOMEM online "bound 2048" &&
+		change offline cdm_run_job 12 ENOMEM online "bound $((8 * mib_pages))" &&
 		change online_movable cdm_run_job 12 ENOMEM added none &&
-		change offline new_thread 12 ENOMEM online "bound 2048" &&
+		change offline new_thread 12 ENOMEM online "bound $((8 * mib_pages))" &&
 		change online_movable new_thread 12 ENOMEM added none
 }
 unregister()
@@ -102,7 +102,7 @@ unregister()
 	expect unregister "$(tell "unregister 5")" "error ENOMEM" || rc=1
 	injected || rc=1
 	expect state "$(cat "$cdm/state")" online || rc=1
-	expect hold "$(bindable)" "bound 2048" || rc=1
+	expect hold "$(bindable)" "bound $((8 * mib_pages))" || rc=1
 	expect "unregister afterwards" "$(tell "unregister 5")" ok && return $rc
 }
 retire()
@@ -126,7 +126,7 @@ half_way()
 	expect offline "$(write offline "$cdm/state")" ENOMEM || return
 	injected || return
 	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
-	expect hold "$(bindable)" "bound 2048" || return
+	expect hold "$(bindable)" "bound $((8 * mib_pages))" || return
 	expect offline "$(write offline "$cdm/state")" ok || return
 	inject cdm_block_set 12 3
 	expect online "$(write online_movable "$cdm/state")" ENOMEM || return
@@ -139,7 +139,7 @@ half_way()
 	injected || return
 	expect unregister "$answer" "error ENOMEM" || return
 	expect online_size "$(cat "$cdm/online_size")" $((4 * block)) || return
-	expect hold "$(bindable)" "bound 2048" || return
+	expect hold "$(bindable)" "bound $((8 * mib_pages))" || return
 	expect unregister "$(tell "unregister 5")" ok
 }
 test_half_of_the_blocks() { device_blocks=4 with_device "" half_way; }
@@ -203,12 +203,12 @@ bring_back()
 	inject cdm_copy 133
 	expect back "$(tell back)" "ok 0 wrong 0 EHWPOISON" || return
 	injected || return
-	expect used "$(cat "$cdm/spill_used")" $((4 * 4096)) || return
+	expect used "$(cat "$cdm/spill_used")" $((4 * page)) || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" 0 || return
 	expect "back afterwards" "$(tell back)" "ok 4 wrong 0 all" || return
 	expect used "$(cat "$cdm/spill_used")" 0
 }
-test_bringing_back() { with_device "spill_max=$((4 * 4096))" bring_back; }
+test_bringing_back() { with_device "spill_max=$((4 * page))" bring_back; }
 
 # A driver's remove() tries again by itself
 remove()

@@ -287,7 +287,7 @@ TEST_F(fences, numa_balancing)
 
 TEST_F(fences, move_pages_to_it)
 {
-	long page_size = SIZE / self->nr_pages, i;
+	long page_size = SIZE / self->nr_pages, nr = MIB / page_size, i;
 	char *ram = map_anonymous(MIB);
 	void *pages[256];
 	int nodes[256], status[256];
@@ -295,12 +295,12 @@ TEST_F(fences, move_pages_to_it)
 	ASSERT_NE(ram, NULL);
 	madvise(ram, MIB, MADV_NOHUGEPAGE);
 	memset(ram, 3, MIB);
-	for (i = 0; i < 256; i++) {
+	for (i = 0; i < nr; i++) {
 		pages[i] = ram + i * page_size;
 		nodes[i] = self->nid;
 	}
-	ASSERT_EQ(move_pages(0, 256, pages, nodes, status, MPOL_MF_MOVE), 0);
-	EXPECT_EQ(pages_on(ram, MIB, self->mask), 256);
+	ASSERT_EQ(move_pages(0, nr, pages, nodes, status, MPOL_MF_MOVE), 0);
+	EXPECT_EQ(pages_on(ram, MIB, self->mask), nr);
 	EXPECT_EQ(ram[MIB - 1], 3);
 	munmap(ram, MIB);
 }

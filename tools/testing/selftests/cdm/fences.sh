@@ -57,6 +57,7 @@ test_collapse_of_what_is_in_swap()
 	local pool=/proc/sys/vm/nr_hugepages answer rc=0
 
 	! is_module || skip "the module for other kernels has no part in it" || return
+	has_huge_pages || return
 	swap_on 64M || return
 	start_tool "$here/collapse" "$nid"
 	expect collapse "$(listen)" "ready 0" || rc=1
@@ -108,7 +109,7 @@ test_memfree_without_device()
 	for _ in $(seq 10); do
 		ram=$(free_on_ram_nodes)
 		total=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
-		[ $((total - ram)) -le 4096 ] && [ $((ram - total)) -le 4096 ] &&
+		[ $((total - ram)) -le "$page" ] && [ $((ram - total)) -le "$page" ] &&
 			return
 		sleep 1
 	done
@@ -224,10 +225,10 @@ test_damon()
 	bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * bytes))
 	start_tool "$here/hold" "$nid" 32
-	expect "before" "$(listen)" "bound 8192" || rc=1
+	expect "before" "$(listen)" "bound $((32 * mib_pages))" || rc=1
 	[ "$(damon migrate_cold $first $((first + 4 * bytes)) 0)" -gt 0 ] ||
 		fail "DAMON did nothing" || rc=1
-	[[ $(tell go) =~ ^kept\ 8192\ wrong\ 0 ]] || fail "pages were pulled off" || rc=1
+	[[ $(tell go) =~ ^kept\ $((32 * mib_pages))\ wrong\ 0 ]] || fail "pages were pulled off" || rc=1
 	stop_tool || rc=1
 	echo 1 >/proc/sys/vm/drop_caches
 	[ "$(damon migrate_cold $((bytes * 2)) $((bytes * 6)) "$nid")" -gt 0 ] ||

@@ -6,8 +6,8 @@
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-page=$here/cdm.rst
-[ -e "$page" ] || skip_all "needs Documentation/admin-guide/mm/cdm.rst beside it"
+guide=$here/cdm.rst
+[ -e "$guide" ] || skip_all "needs Documentation/admin-guide/mm/cdm.rst beside it"
 [ -e /sys/bus/dax/drivers/cdm ] || skip_all "a kernel without CONFIG_CDM_DAX"
 [ "$(cat /sys/bus/dax/devices/dax0.0/target_node 2>/dev/null)" = 2 ] ||
 	skip_all "needs the dax device dax0.0 on node 2"
@@ -75,7 +75,7 @@ while IFS= read -r line; do
 		;;
 	*) in_block= ;;
 	esac
-done <"$page"
+done <"$guide"
 
 ktap_print_header
 ktap_set_plan ${#commands[@]}

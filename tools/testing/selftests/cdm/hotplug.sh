@@ -87,7 +87,7 @@ bound_pages_survive()
 
 	plug add || return
 	start_tool "$here/hold" $nid 64
-	expect "before" "$(listen)" "bound 16384" || rc=1
+	expect "before" "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	plug "$1" || rc=1
 	gone || rc=1
 	expect "after" "$(tell go)" "kept 0 wrong 0 fresh 0" || rc=1
@@ -105,9 +105,9 @@ test_policy_finds_the_device_again()
 
 	plug add || return
 	start_tool "$here/hold" $nid 64
-	expect "before" "$(listen)" "bound 16384" || rc=1
+	expect "before" "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	plug remove && plug add || rc=1
-	expect "after" "$(tell go)" "kept 0 wrong 0 fresh 16384" || rc=1
+	expect "after" "$(tell go)" "kept 0 wrong 0 fresh $((64 * mib_pages))" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	plug remove && gone && return $rc
 }

@@ -107,13 +107,13 @@ test_interleave_all()
 
 test_hugetlb_pool()
 {
-	local rc=0 got
+	local pool=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages rc=0 got
 
-	echo 64 >/proc/sys/vm/nr_hugepages
-	got=$(cat /proc/sys/vm/nr_hugepages)
+	echo 64 >$pool
+	got=$(cat $pool)
 	expect "huge pages" "$got" 64 || rc=1
 	untouched || rc=1
-	echo 0 >/proc/sys/vm/nr_hugepages
+	echo 0 >$pool
 	return $rc
 }
 

@@ -38,7 +38,7 @@ leave_from()
 		return
 	echo 0 >/sys/module/cdm/parameters/drain_seconds
 	start_tool "$here/hold" $nid 64 pin
-	expect hold "$(listen)" "bound 16384" || return
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || return
 	"$1" >/dev/null &
 	sleep 5
 	kill -0 $! || fail "$1 has ended: nothing was in its way" || return
@@ -73,7 +73,7 @@ test_next_kernel_takes_the_device()
 	expect online_size "$(cat "$cdm/online_size")" "$(cat "$cdm/size")" || return
 	expect has_memory "$(cat $nodes/has_memory)" 0-1 || return
 	untouched || return
-	expect hold "$("$here/hold" $nid 64 </dev/null | tail -n 1)" "kept 16384 wrong 0 fresh 16384"
+	expect hold "$("$here/hold" $nid 64 </dev/null | tail -n 1)" "kept $((64 * mib_pages)) wrong 0 fresh $((64 * mib_pages))"
 }
 
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"

@@ -44,6 +44,12 @@ skip_all()
 	exit "$KSFT_SKIP"
 }
 
+# has_huge_pages: do the tests' processes have any?
+has_huge_pages()
+{
+	[ "$huge_pages" -gt 1 ] || skip "a huge page of this kernel is larger than what a test has"
+}
+
 # untouched: no device node has a page in use
 untouched()
 {

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/slot.sh"
 
 device_blocks=4
-pages=$((block / $(getconf PAGESIZE)))
+pages=$((block / page))
 
 # nothing_left: as if there had been no device
 nothing_left()
@@ -144,7 +144,7 @@ deadline()
 	expect unregister "$(tell "unregister 2")" "error ETIMEDOUT" || return
 	[ $((SECONDS - begun)) -le 20 ] || fail "took $((SECONDS - begun)) s, not 2" || return
 	expect state "$(cat "$cdm/state")" online || return
-	expect pinned "$(cat "$cdm/pages_in_use/pinned")" 512 || return
+	expect pinned "$(cat "$cdm/pages_in_use/pinned")" "$huge_pages" || return
 	expect driver "$(cat "$cdm/pages_in_use/driver")" 0 || return
 	expect online_size "$(cat "$cdm/online_size")" $((4 * block))
 }
@@ -165,7 +165,7 @@ others_deadline()
 	[ $((SECONDS - begun)) -le 30 ] || fail "took $((SECONDS - begun)) s" || return
 	expect "one of the blocks" "$(tr ' ' '\n' <<<"$answers" | sort | xargs)" "EINTR ok ok ok" ||
 		return
-	dmesg | grep -q 'cannot drain (-110): .* 512 pinned' || fail "$(dmesg | tail -n 1)" || return
+	dmesg | grep -q 'cannot drain (-110): .* '"$huge_pages pinned" || fail "$(dmesg | tail -n 1)" || return
 	expect online_size "$(cat "$cdm/online_size")" "$block"
 }
 deadline_of_others() { pinned others_deadline; }
@@ -260,7 +260,7 @@ other_in_the_way()
 	other=${other#ok }
 	second=("$tool_in" "$tool_out" "$tool_pid")
 	start_tool "$here/hold" "$other" 64 pin
-	expect hold "$(listen)" "bound 16384" || rc=1
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
 	echo 0 >/sys/module/cdm/parameters/drain_seconds
 	write offline "$(cdm_of "$other")/state" >$answer &
@@ -361,7 +361,7 @@ gone_for_all_calls()
 	use_tool "${device[@]}"
 	return $rc
 }
-test_gone_for_all_calls() { with_device "spill_max=4096" gone_for_all_calls; }
+test_gone_for_all_calls() { with_device "spill_max=$page" gone_for_all_calls; }
 
 # An open file is of the device that it was opened for, not of the next one on the node
 file_of_another()
@@ -381,7 +381,7 @@ test_file_of_the_device_before()
 	expect register "$(tell "register $start $block $nid")" "ok $nid" || rc=1
 	exec {file}<>"/dev/$(basename "$(cdm_of $nid)")" || rc=1
 	head -c 64K /dev/zero >&"$file" || rc=1
-	[ "$(used_pages $nid)" -ge 16 ] || fail "nothing was written to the device" || rc=1
+	[ "$(used_pages $nid)" -ge $((65536 / page)) ] || fail "nothing was written to the device" || rc=1
 	stop_tool || rc=1
 	with_device "" file_of_another || rc=1
 	exec {file}>&-
@@ -461,7 +461,11 @@ not_mapped()
 {
 	expect "in the map" "$(grep -l "$start" /sys/firmware/memmap/*/start)" ""
 }
-test_not_in_the_firmware_map() { with_device "" not_mapped; }
+test_not_in_the_firmware_map()
+{
+	[ -d /sys/firmware/memmap ] || skip "firmware has no such map on this architecture" || return
+	with_device "" not_mapped
+}
 
 # The card is pulled out while processes use it
 test_surprise_removal()
@@ -471,23 +475,26 @@ test_surprise_removal()
 	echo "$pci" >$driver/bind
 	start_tool "$here/lose" $nid 64 cache
 	before=$(listen)
-	[[ $before =~ ^bound\ 16384\ 16384\ cache\ ([1-9][0-9]*)$ ]] && cache=${BASH_REMATCH[1]} ||
+	[[ $before =~ ^bound\ $((64 * mib_pages))\ $((64 * mib_pages))\ cache\ ([1-9][0-9]*)$ ]] &&
+		cache=${BASH_REMATCH[1]} ||
 		fail "lose: $before" || rc=1
 	dmesg -C
 	"$CDM_PLUG" yank || rc=1
-	expect "log" "$(dmesg | grep -c "gone without warning: $((32768 + cache)) pages of users are lost")" 1 ||
+	expect "log" "$(dmesg | grep -c "gone without warning: $((128 * mib_pages + cache)) pages of users are lost")" 1 ||
 		rc=1
 	# page cache is read again from its disk
-	expect after "$(tell go)" "anon 16384 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
+	expect after "$(tell go)" "anon $((64 * mib_pages)) shared $((64 * mib_pages)) read EIO ram 0 cache 0 wrong 0" || rc=1
 	# and no user fills the log with that: ten in five seconds
 	lines=$(dmesg | grep -c "MCE: Killing")
-	[ "$lines" -ge 1 ] && [ "$lines" -le 200 ] || fail "$lines lines about 32768 faults" || rc=1
+	# on x86 there is one for each that is told
+	[ "$lines" -ge 1 ] || [ "$(uname -m)" != x86_64 ] || fail "not a line about it" || rc=1
+	[ "$lines" -le 200 ] || fail "$lines lines about $((128 * mib_pages)) faults" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	nothing_left || rc=1
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there" || rc=1
 	# and the slot takes the next one, which has none of it
 	"$CDM_PLUG" add && untouched && expect hold "$("$here/hold" $nid 8 </dev/null | tail -n 1)" \
-		"kept 2048 wrong 0 fresh 2048" || rc=1
+		"kept $((8 * mib_pages)) wrong 0 fresh $((8 * mib_pages))" || rc=1
 	echo "$pci" >$driver/unbind
 	return $rc
 }
@@ -513,7 +520,7 @@ file_and_lost()
 
 	told=$(dmesg | grep -c "gone without warning")
 	start_tool "$here/lose" $nid 64 "/dev/${cdm##*/}"
-	expect before "$(listen)" "bound 0 16384 cache 0" || rc=1
+	expect before "$(listen)" "bound 0 $((64 * mib_pages)) cache 0" || rc=1
 	lose=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
 	# an error handler says it, and remove() once more
@@ -521,7 +528,7 @@ file_and_lost()
 	expect "lost again" "$(tell lost)" ok || rc=1
 	expect "lines in the log" "$(dmesg | grep -c "gone without warning")" $((told + 1)) || rc=1
 	use_tool "${lose[@]}"
-	expect after "$(tell go)" "anon 0 shared 16384 read EIO ram 0 cache 0 wrong 0" || rc=1
+	expect after "$(tell go)" "anon 0 shared $((64 * mib_pages)) read EIO ram 0 cache 0 wrong 0" || rc=1
 	stop_tool || fail "the task died" || rc=1
 	use_tool "${device[@]}"
 	return $rc
@@ -535,7 +542,7 @@ lost_for_all()
 	local writers=()
 
 	start_tool "$here/hold" $nid 64 pin
-	expect hold "$(listen)" "bound 16384" || rc=1
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	hold=$tool_pid
 	use_tool "${device[@]}"
 	write offline "$cdm/state" >$answers.1 &
@@ -591,8 +598,8 @@ in_swap()
 
 	# the parent had it read back; the child never had it anywhere but in swap
 	lost_with_swap 0 shared || return
-	expect "read back" "$used" 2048 || return
-	expect "parent and child" "$answer" "lost 2048 wrong 0 lost 0 wrong 0"
+	expect "read back" "$used" $((8 * mib_pages)) || return
+	expect "parent and child" "$answer" "lost $((8 * mib_pages)) wrong 0 lost 0 wrong 0"
 }
 test_what_is_in_swap_is_not_lost() { with_device "caps=3" in_swap; }
 not_in_swap()
@@ -600,7 +607,7 @@ not_in_swap()
 	local used answer
 
 	lost_with_swap 1M || return
-	[ "$used" -ge 1024 ] || fail "only $used pages were left on the device" || return
+	[ "$used" -ge $((4 * mib_pages)) ] || fail "only $used pages were left on the device" || return
 	expect "what was left" "$answer" "lost $used wrong 0"
 }
 test_what_did_not_get_to_swap_is_lost() { with_device "caps=3" not_in_swap; }

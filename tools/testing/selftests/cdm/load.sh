@@ -32,16 +32,37 @@ ram_blocks()
 	done
 }
 
-# ram_free: KiB that nobody needs, once caches are emptied, and what a stressor left that the
-# out-of-memory killer found
-ram_free()
+# settle: no stressor is left, nor what one left that the out-of-memory killer found; caches are empty
+settle()
 {
+	local _
+
+	# a parent that ended in a hurry does not wait for its children
+	pkill -KILL stress-ng
+	for _ in $(seq 100); do
+		pgrep stress-ng >/dev/null || break
+		sleep 0.1
+	done
 	rm -rf /tmp/tmp-stress-ng* /dev/shm/stress-ng*
 	ipcrm --all
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 1 >/proc/sys/vm/compact_memory
-	awk '/^MemFree/ { print $2 }' /proc/meminfo
+}
+
+# ram_free FILE: KiB of RAM that nobody has. FILE: what /proc/meminfo said of them
+ram_free()
+{
+	settle
+	cat /proc/meminfo >"$1"
+	awk '/^MemFree/ { print $2 }' "$1"
+}
+
+# what_grew: by a MiB or more, from before to after
+what_grew()
+{
+	awk 'NR == FNR { before[$1] = $2; next }
+		$2 - before[$1] >= 1024 { printf "%s +%d KiB ", $1, $2 - before[$1] }' $said.before $said.after
 }
 
 # one_life: a card that is plugged in, used by somebody of the load's own kind, and taken out
@@ -116,7 +137,7 @@ test_load()
 
 	total=$(grep MemTotal /proc/meminfo)
 	blocks=$(ram_blocks)
-	free=$(ram_free)
+	free=$(ram_free $said.before)
 	forget_leaks
 	load || rc=1
 	expect "blocks of RAM" "$(ram_blocks)" "$blocks" || rc=1
@@ -125,11 +146,11 @@ test_load()
 	expect has_memory "$(cat $nodes/has_memory)" 0-1 || rc=1
 	# what the kernel keeps for itself: slab's partial lists, per-CPU lists, dentries in use.
 	# Checkers keep notes, and KASAN what was freed: there kmemleak is asked.
-	free=$((free - $(ram_free)))
+	free=$((free - $(ram_free $said.after)))
 	if [ -e $kmemleak ]; then
 		no_leak_found || rc=1
 	else
-		[ $free -le $((16 << 10)) ] || fail "$free KiB of RAM are missing" || rc=1
+		[ $free -le $((16 << 10)) ] || fail "$free KiB of RAM are missing: $(what_grew)" || rc=1
 	fi
 	"$CDM_PLUG" add || rc=1
 	untouched || rc=1

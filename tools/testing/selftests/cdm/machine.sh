@@ -5,6 +5,12 @@
 
 nodes=/sys/devices/system/node
 zonelists=/sys/kernel/debug/cdm/zonelists
+# a page's bytes, and the pages in a MiB
+page=$(getconf PAGESIZE)
+mib_pages=$(((1 << 20) / page))
+# and of a huge page, where one fits into what a test has; that of 64 KiB pages does not
+huge_pages=$(($(cat /sys/kernel/mm/transparent_hugepage/hpage_pmd_size 2>/dev/null || echo "$page") / page))
+[ $((huge_pages / mib_pages)) -le 16 ] || huge_pages=1
 
 # fail MESSAGE: say why the test that is running fails
 fail()

@@ -89,6 +89,8 @@ FIXTURE_SETUP(migrate)
 	self->map = map_kind(variant->kind);
 	ASSERT_NE(self->map, MAP_FAILED);
 	self->p = (char *)(((uintptr_t)self->map + 2 * MIB - 1) & -(2 * MIB));
+	if (variant->kind == HUGE && huge_page_size() > SIZE)
+		SKIP(return, HUGE_PAGE_IS_LARGER);
 	madvise(self->p, SIZE, variant->kind == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	p = self->p;
 	for (i = 0; i < self->nr; i++) {
@@ -176,7 +178,8 @@ TEST_F(migrate, there_and_back)
 
 TEST_F(migrate, one_is_pinned)
 {
-	long page_size = sysconf(_SC_PAGESIZE), stay = variant->kind == HUGE ? 512 : 1;
+	long page_size = sysconf(_SC_PAGESIZE);
+	long stay = variant->kind == HUGE ? huge_page_size() / page_size : 1;
 	struct iovec page = { self->p + 5 * page_size, page_size };
 	int64_t moved;
 	int ends[2];
@@ -228,11 +231,12 @@ TEST_F(migrate, offline)
 	EXPECT_EQ(pages_on(self->p, SIZE, ~self->devices), self->nr);
 	ASSERT_EQ(write_file(state, "online_movable"), 0);
 	if (variant->by_pfn) {
-		/* of a hole the pfn is 0, which is the kernel's own */
+		/* of a hole the pfn is 0, which is the kernel's own, or none */
 		ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
 		ASSERT_EQ(move(self, true, self->first, &moved), 0);
 		EXPECT_EQ(moved, 0);
-		EXPECT_EQ(with_status(self, -EBUSY), self->nr);
+		EXPECT_LT(self->status[0], 0);
+		EXPECT_EQ(with_status(self, self->status[0]), self->nr);
 	}
 }
 
@@ -297,10 +301,12 @@ TEST_F(migrate, no_room)
  */
 TEST_F(migrate, no_room_and_pinned)
 {
-	struct cdm_test_alloc some = { .nid = self->first, .how = CDM_TEST_BULK, .count = 400 };
+	struct cdm_test_alloc some = { .nid = self->first, .how = CDM_TEST_BULK,
+				       .count = self->nr / 5 };
 	struct cdm_test_alloc all = { .nid = self->first, .how = CDM_TEST_DRIVER,
 				      .count = 1 << 20 };
-	long page_size = sysconf(_SC_PAGESIZE), stay = variant->kind == HUGE ? 512 : 1;
+	long page_size = sysconf(_SC_PAGESIZE);
+	long stay = variant->kind == HUGE ? huge_page_size() / page_size : 1;
 	struct iovec page = { self->p + 5 * page_size, page_size };
 	int fd = open("/dev/cdm_test", O_RDWR), ends[2];
 	int64_t moved;
@@ -312,8 +318,9 @@ TEST_F(migrate, no_room_and_pinned)
 	ASSERT_EQ(pipe(ends), 0);
 	ASSERT_EQ(vmsplice(ends[1], &page, 1, 0), page_size);
 	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
-	EXPECT_GE(moved, 300);
-	EXPECT_LE(moved, 600);
+	/* and what the kernel's own lists had, or keep */
+	EXPECT_GE(moved, self->nr / 7);
+	EXPECT_LE(moved, self->nr / 3);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->first)), moved);
 	EXPECT_EQ(self->status[5], -EBUSY);
 	EXPECT_EQ(with_status(self, -EBUSY), stay);
@@ -329,15 +336,13 @@ TEST_F(migrate, no_room_and_pinned)
 TEST_F(migrate, hugetlb)
 {
 	int64_t moved;
-	long huge_kib;
 	char *p;
 
 	if (variant->kind != ANONYMOUS)
 		SKIP(return, "is about hugetlb");
-	huge_kib = read_value("/proc/meminfo", "Hugepagesize:");
-	ASSERT_EQ(write_file("/proc/sys/vm/nr_hugepages", "1"), 0);
-	p = mmap(NULL, huge_kib << 10, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_EQ(write_file(POOL_2M "nr_hugepages", "1"), 0);
+	p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | HUGETLB_2M,
+		 -1, 0);
 	ASSERT_NE(p, MAP_FAILED);
 	*p = 1;
 	munmap(self->map, 2 * SIZE);
@@ -347,9 +352,9 @@ TEST_F(migrate, hugetlb)
 	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
 	EXPECT_EQ(moved, 0);
 	EXPECT_EQ(with_status(self, -EOPNOTSUPP), 16);
-	munmap(p, huge_kib << 10);
+	munmap(p, 2 * MIB);
 	self->map = MAP_FAILED;
-	EXPECT_EQ(write_file("/proc/sys/vm/nr_hugepages", "0"), 0);
+	EXPECT_EQ(write_file(POOL_2M "nr_hugepages", "0"), 0);
 }
 
 /* Pages that come up again in one request have moved all the same */

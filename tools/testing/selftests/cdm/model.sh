@@ -7,12 +7,16 @@
 
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 [ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
-export CDM_PLUG_MIB=256
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+# two blocks, which have room for so many buffers of 2 MiB, but for the kernel's reserve
+export CDM_PLUG_MIB=$((2 * block >> 20))
+room=$((CDM_PLUG_MIB / 2))
+buffer_pages=$((2 * mib_pages))
 nid=2
 module=/sys/module/cdm_pci/parameters
 edu=/sys/module/cdm_edu/parameters
 
-# with_card COMMAND...: while a card of 256 MiB is in the slot
+# with_card COMMAND...: while such a card is in the slot
 with_card()
 {
 	local rc=0
@@ -43,34 +47,31 @@ buffers_in_ram() { echo $(($(cat "$cdm/spill_used") >> 21)); }
 
 doors()
 {
-	local said
+	local said nr=$((16 * mib_pages))
 
 	said=$("$here/cdm_doors" $nid) || fail "$said" || return
-	expect doors "$(sed 1d <<<"$said")" "fd       4096 pages of 4096
-mbind    4096 pages of 4096
-driver   4096 pages of 4096
-migrate  4096 pages of 4096
-back     4096 pages of 4096"
+	expect doors "$(sed 1d <<<"$said")" "$(printf '%-8s %d pages of %d\n' \
+		fd $nr $nr mbind $nr $nr driver $nr $nr migrate $nr $nr back $nr $nr)"
 }
 test_three_doors() { with_card doors; }
 
-# 256 MiB have room for 128 buffers, and some of it is the kernel's reserve
+# More buffers than the card has room for
 oversubscribed()
 {
 	local in_ram
 
-	expect "no budget" "$(write 140 "$card/buffers")" ENOMEM || return
+	expect "no budget" "$(write $((room + 12)) "$card/buffers")" ENOMEM || return
 	expect buffers "$(write 0 "$card/buffers")" ok || return
 	echo $((64 << 20)) >"$cdm/spill_max"
-	expect "with a budget" "$(write 140 "$card/buffers")" ok || return
+	expect "with a budget" "$(write $((room + 12)) "$card/buffers")" ok || return
 	in_ram=$(buffers_in_ram)
 	[ "$in_ram" -ge 12 ] && [ "$in_ram" -le 32 ] || fail "$in_ram buffers in RAM" || return
-	[ "$(stat evicted)" -ge $((12 * 512)) ] || fail "evicted: $(stat evicted)" || return
-	expect "too many" "$(write 170 "$card/buffers")" ENOMEM || return
+	[ "$(stat evicted)" -ge $((12 * buffer_pages)) ] || fail "evicted: $(stat evicted)" || return
+	expect "too many" "$(write $((room + 42)) "$card/buffers")" ENOMEM || return
 	[ "$(buffers_in_ram)" -le 32 ] || fail "more than the budget" || return
 	# the oldest one is in RAM, and when it is used it comes back: another one makes room
 	expect "no such buffer" "$(write 5000 "$card/use")" ENXIO || return
-	expect buffers "$(write 140 "$card/buffers")" ok || return
+	expect buffers "$(write $((room + 12)) "$card/buffers")" ok || return
 	in_ram=$(buffers_in_ram)
 	expect use "$(write 0 "$card/use")" ok || return
 	[ "$(buffers_in_ram)" -le "$in_ram" ] || fail "more are in RAM" || return
@@ -140,7 +141,7 @@ wrong_words()
 	for file in buffers use retire; do
 		expect "$file" "$(write much "$card/$file")" EINVAL || return
 	done
-	expect "address of RAM" "$(write 4096 "$card/retire")" EINVAL || return
+	expect "address of RAM" "$(write "$page" "$card/retire")" EINVAL || return
 	expect "buffers" "$(cat "$card/buffers")" 0
 }
 test_wrong_words() { with_card wrong_words; }
@@ -151,7 +152,7 @@ checksums()
 	local i
 
 	for i; do
-		dd if="$card/content" bs=4K skip=$((i * 512)) count=512 status=none | md5sum
+		dd if="$card/content" bs=2M skip="$i" count=1 iflag=fullblock status=none | md5sum
 	done | sort
 }
 content_of_buffers()
@@ -164,11 +165,11 @@ content_of_buffers()
 	expect "cleared" "$before" "$(head -c 2M /dev/zero | md5sum)" || return
 	for i in 0 1 2; do
 		head -c 2M /dev/urandom |
-			dd of="$card/content" bs=4K seek=$((i * 512)) iflag=fullblock conv=notrunc status=none ||
+			dd of="$card/content" bs=2M seek="$i" iflag=fullblock conv=notrunc status=none ||
 			return
 	done
 	before=$(checksums 0 1 2)
-	expect buffers "$(write 135 "$card/buffers")" ok || return
+	expect buffers "$(write $((room + 7)) "$card/buffers")" ok || return
 	[ "$(buffers_in_ram)" -ge 8 ] || fail "$(buffers_in_ram) buffers in RAM" || return
 	# the oldest ones were evicted, one after the other; the last of them is the first now
 	i=$(buffers_in_ram)
@@ -181,7 +182,7 @@ test_content_of_buffers() { with_card content_of_buffers; }
 # What the card uses itself stays where it is, and is there again when it is asked for
 channels()
 {
-	local each=$((1024 + 32 + 16 + 4))
+	local each=$((4 * mib_pages + 32 + 16 + 4))
 
 	expect channels "$(write 3 "$card/channels")" ok || return
 	expect held "$(cat "$cdm/pages_in_use/driver")" $((3 * each)) || return
@@ -203,9 +204,9 @@ frames()
 {
 	local frame
 
-	dd if="/proc/$tool_pid/pagemap" bs=8 skip=$(($1 >> 12)) count="$2" status=none |
+	dd if="/proc/$tool_pid/pagemap" bs=8 skip=$(($1 / page)) count="$2" status=none |
 		od -An -v -tu8 -w8 |
-		while read -r frame; do echo $(((frame & ((1 << 55) - 1)) * 4096)); done
+		while read -r frame; do echo $(((frame & ((1 << 55) - 1)) * page)); done
 }
 
 # find_unpinned NODE PAGES NR: the tool has so many pages in a mapping on NODE, one of them pinned:
@@ -217,26 +218,26 @@ find_unpinned()
 	pinned=$(listen)
 	start_of=0x$(awk -v n=" N$1=$2 " '$0 ~ n { print $1 }' "/proc/$tool_pid/numa_maps" | head -n 1)
 	address=$start_of
-	! frames "$start_of" "$3" | grep -qx $((${pinned#pinned })) || address=$((start_of + $3 * 4096))
+	! frames "$start_of" "$3" | grep -qx $((${pinned#pinned })) || address=$((start_of + $3 * page))
 	address=$(printf '%#x' "$address")
 }
 
 # The memory of a process comes near, and a page of it that is about to fail goes away in time
 fetched()
 {
-	local start_of address rc=0
+	local start_of address rc=0 half=$mib_pages
 
 	start_tool "$here/hold" 0 2 small
-	expect hold "$(listen)" "bound 512" || rc=1
-	find_unpinned 0 512 256
-	expect fetch "$(write "$tool_pid $address 256" "$card/fetch")" ok || rc=1
-	expect fetched "$(cat "$card/fetch")" "256 pages, node $nid, 1 mappings" || rc=1
+	expect hold "$(listen)" "bound $((2 * mib_pages))" || rc=1
+	find_unpinned 0 $((2 * half)) $half
+	expect fetch "$(write "$tool_pid $address $half" "$card/fetch")" ok || rc=1
+	expect fetched "$(cat "$card/fetch")" "$half pages, node $nid, 1 mappings" || rc=1
 	expect "no process" "$(write "4194303 $address 1" "$card/fetch")" ESRCH || rc=1
 	expect "no address" "$(write "$tool_pid" "$card/fetch")" EINVAL || rc=1
 	expect failing "$(write "$(frames "$address" 1)" "$card/failing")" ok || rc=1
 	expect retired "$(stat retired)" 1 || rc=1
 	expect "pages there" "$(awk -v a="${start_of#0x}" '$1 == a' "/proc/$tool_pid/numa_maps" |
-		grep -o "N$nid=[0-9]*")" "N$nid=255" || rc=1
+		grep -o "N$nid=[0-9]*")" "N$nid=$((half - 1))" || rc=1
 	expect "the task" "$(tell go)" gone || rc=1
 	stop_tool || fail "the task died" || rc=1
 	return $rc
@@ -249,14 +250,14 @@ remembered()
 	local resource
 
 	resource=$(awk 'NR == 3 { print $1 }' "$card/resource")
-	expect bad_pages "$(cat "$cdm/bad_pages")" "$(printf '0x%016x\n0x%016x' $((resource + 4096)) $((
+	expect bad_pages "$(cat "$cdm/bad_pages")" "$(printf '0x%016x\n0x%016x' $((resource + page)) $((
 		resource + 0x100000)))" || return
 	expect retired "$(stat retired)" 2 || return
 	expect spill_max "$(cat "$cdm/spill_max")" 1048576
 }
 test_what_a_card_remembers()
 {
-	with_parameter $module/bad_offsets 4096,0x100000,0x7000000000 0x7000000000 \
+	with_parameter $module/bad_offsets "$page",0x100000,0x7000000000 0x7000000000 \
 		with_parameter $module/spill_max 1048576 0 with_card remembered
 }
 
@@ -270,15 +271,15 @@ whole_life()
 	exec {file}<>"/dev/$(basename "$cdm")" || return
 	head -c 4M /dev/zero >&"$file" || rc=1
 	start_tool "$here/hold" $nid 16 busy
-	expect hold "$(listen)" "bound 4096" || rc=1
+	expect hold "$(listen)" "bound $((16 * mib_pages))" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
 	# evict and spill, scrub with each buffer on the device
 	scrubbed=$(cat $module/scrubbed_pages)
-	expect buffers "$(write 135 "$card/buffers")" ok || rc=1
+	expect buffers "$(write $((room + 7)) "$card/buffers")" ok || rc=1
 	[ "$(buffers_in_ram)" -ge 8 ] || fail "nothing was evicted" || rc=1
-	[ "$(stat spilled)" -ge 4096 ] || fail "nothing was spilled" || rc=1
+	[ "$(stat spilled)" -ge $((8 * buffer_pages)) ] || fail "nothing was spilled" || rc=1
 	scrubbed=$(($(cat $module/scrubbed_pages) - scrubbed))
-	[ $scrubbed -ge $((20 * 512)) ] || fail "$scrubbed pages scrubbed" || rc=1
+	[ $scrubbed -ge $((20 * buffer_pages)) ] || fail "$scrubbed pages scrubbed" || rc=1
 	expect buffers "$(write 60 "$card/buffers")" ok || rc=1
 	# users' pages, moved by the driver
 	expect migrate "$(echo "migrate $nid 64" | "$here/cdm_test_ctl")" "ok 64 64 wrong 0" || rc=1
@@ -292,7 +293,7 @@ whole_life()
 	bad=$(($(awk 'NR == 3 { print $1 }' "$card/resource") + (100 << 20)))
 	expect retire "$(write $bad "$card/retire")" ok || rc=1
 	expect retired "$(stat retired)" 1 || rc=1
-	expect "bad page elsewhere" "$(write 4096 "$card/retire")" EINVAL || rc=1
+	expect "bad page elsewhere" "$(write "$page" "$card/retire")" EINVAL || rc=1
 	# offline and back: buffers within the budget, the process's memory in any case
 	expect buffers "$(write 20 "$card/buffers")" ok || rc=1
 	expect offline "$(write offline "$cdm/state")" ok || rc=1
@@ -317,7 +318,7 @@ test_whole_life() { with_card whole_life; }
 pulled_out()
 {
 	echo $((64 << 20)) >"$cdm/spill_max"
-	expect buffers "$(write 135 "$card/buffers")" ok || return
+	expect buffers "$(write $((room + 7)) "$card/buffers")" ok || return
 	"$CDM_PLUG" yank || return
 	[ ! -e $nodes/node$nid ] || fail "node $nid is still there"
 }
@@ -330,14 +331,14 @@ partitioned()
 
 	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
 	[ "$other" != $nid ] || fail "one node" || return
-	expect size "$(cat "$cdm/size")" $((128 << 20)) || return
-	expect size "$(cat "$(cdm_of "$other")/size")" $((128 << 20)) || return
+	expect size "$(cat "$cdm/size")" "$block" || return
+	expect size "$(cat "$(cdm_of "$other")/size")" "$block" || return
 	expect buffers "$(write 50 "$card/buffers")" ok || return
-	expect "held by the first" "$(cat "$cdm/pages_in_use/driver")" 25600 || return
+	expect "held by the first" "$(cat "$cdm/pages_in_use/driver")" $((50 * buffer_pages)) || return
 	expect "held by the second" "$(cat "$(cdm_of "$other")/pages_in_use/driver")" 0 || return
-	expect hold "$("$here/hold" "$other" 16 </dev/null | head -n 1)" "bound 4096" || return
+	expect hold "$("$here/hold" "$other" 16 </dev/null | head -n 1)" "bound $((16 * mib_pages))" || return
 	expect "the second one offline" "$(write offline "$(cdm_of "$other")/state")" ok || return
-	expect "held by the first" "$(cat "$cdm/pages_in_use/driver")" 25600
+	expect "held by the first" "$(cat "$cdm/pages_in_use/driver")" $((50 * buffer_pages))
 }
 test_partitions() { with_parameter $module/partitions 2 1 with_card partitioned; }
 
@@ -348,14 +349,14 @@ fetched_from_the_other()
 
 	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
 	start_tool "$here/hold" "$other" 1 small
-	expect hold "$(listen)" "bound 256" || rc=1
-	find_unpinned "$other" 256 3
+	expect hold "$(listen)" "bound $((1 * mib_pages))" || rc=1
+	find_unpinned "$other" "$mib_pages" 3
 	before=$(cat $edu/copied_pages)
 	expect fetch "$(write "$tool_pid $address 3" "$card/fetch")" ok || rc=1
 	expect fetched "$(cat "$card/fetch")" "3 pages, node $nid, 1 mappings" || rc=1
 	expect "copied by the engine" $(($(cat $edu/copied_pages) - before)) 3 || rc=1
 	expect "where they are" "$(awk -v a="${start_of#0x}" '$1 == a' "/proc/$tool_pid/numa_maps" |
-		grep -o "N[0-9]*=[0-9]*" | xargs)" "N$nid=3 N$other=253" || rc=1
+		grep -o "N[0-9]*=[0-9]*" | xargs)" "N$nid=3 N$other=$((mib_pages - 3))" || rc=1
 	expect "the task" "$(tell go)" gone || rc=1
 	stop_tool || fail "the task died" || rc=1
 	return $rc
@@ -377,7 +378,7 @@ pulled_out_of_a_drain()
 	other=$(list_nodes "$(cat $nodes/has_cdm)" | tail -n 1)
 	before=$(count_lost)
 	start_tool "$here/hold" "$other" 8 pin
-	expect hold "$(listen)" "bound 2048" || rc=1
+	expect hold "$(listen)" "bound $((8 * mib_pages))" || rc=1
 	hold=$tool_pid
 	write offline "$(cdm_of "$other")/state" >$answer &
 	wait_for "$(cdm_of "$other")/state" draining || rc=1

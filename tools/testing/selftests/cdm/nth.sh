@@ -33,7 +33,7 @@ registration()
 }
 test_registration() { registration $nid ""; }
 test_registration_of_a_reserved_id() { registration -1 ""; }
-test_registration_with_bad_pages() { registration $nid "bad_page=$((start + 4096))"; }
+test_registration_with_bad_pages() { registration $nid "bad_page=$((start + page))"; }
 
 unbind() { echo "$pci" >$driver/unbind; }
 test_probe()
@@ -106,10 +106,10 @@ retirement()
 
 	while n=$((n + 1)); do
 		echo "nth $n" >&"$tool_in"
-		answer=$(tell "retire $((start + n * 4096))")
+		answer=$(tell "retire $((start + n * page))")
 		[[ $answer == ok* ]] || expect "without allocation $n" "$answer" "error ENOMEM injected" ||
 			return
-		expect "again" "$(tell "retire $((start + n * 4096))")" ok || return
+		expect "again" "$(tell "retire $((start + n * page))")" ok || return
 		expect bad_pages "$(bad_pages)" $n || return
 		[[ $answer == *injected ]] || break
 	done

@@ -8,7 +8,8 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 [ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
 [ -e $nodes/node4 ] || [ "$(cat $nodes/possible)" = 0-4 ] || skip_all "firmware has one node"
-export CDM_PLUG_MIB=512
+block_mib=$((0x$(cat /sys/devices/system/memory/block_size_bytes) >> 20))
+export CDM_PLUG_MIB=$((4 * block_mib))
 parameter=/sys/module/cdm_pci/parameters/partitions
 
 # card_of PARTITIONS COMMAND...: while such a card is in the slot
@@ -34,13 +35,13 @@ nodes_of()
 	for nid; do
 		expect "size on node $nid" "$(cat "$(cdm_of "$nid")/size")" $((size << 20)) || return
 		expect "pages on node $nid" "$("$here/hold" "$nid" 16 </dev/null | head -n 1)" \
-			"bound 4096" || return
+			"bound $((16 * mib_pages))" || return
 	done
 }
 
 # Nodes are given in the order of firmware's table
-test_one() { card_of 1 nodes_of 512 2; }
-test_two() { card_of 2 nodes_of 256 2 3; }
+test_one() { card_of 1 nodes_of $((4 * block_mib)) 2; }
+test_two() { card_of 2 nodes_of $((2 * block_mib)) 2 3; }
 
 # The fourth has none, and no ids were reserved for such: no driver takes the card then
 test_more_than_firmware_knows()

@@ -20,8 +20,8 @@ page_cache() { cat "$CDM_SPARSE_FILE" >/dev/null; }
 
 hugetlb()
 {
-	echo 32 >/proc/sys/vm/nr_hugepages
-	echo 0 >/proc/sys/vm/nr_hugepages
+	echo 32 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+	echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 }
 
 compaction()
@@ -50,7 +50,7 @@ test_everything_at_once()
 
 	held=$(device_nodes | tail -n 1)
 	start_tool "$here/hold" "$held" 64
-	expect hold "$(listen)" "bound 16384" || rc=1
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	for name in $counters; do
 		before+=("$(count "$name")")
 	done
@@ -73,7 +73,7 @@ test_everything_at_once()
 		before=("${before[@]:1}")
 	done
 	[ "$(cat /sys/kernel/mm/ksm/full_scans)" -gt 0 ] || fail "KSM did not scan" || rc=1
-	expect "the one who asked" "$(tell go)" "kept 16384 wrong 0 fresh 16384" || rc=1
+	expect "the one who asked" "$(tell go)" "kept $((64 * mib_pages)) wrong 0 fresh $((64 * mib_pages))" || rc=1
 	stop_tool || rc=1
 	untouched || rc=1
 	echo 0 >/proc/sys/kernel/numa_balancing

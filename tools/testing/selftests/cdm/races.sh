@@ -79,7 +79,7 @@ cancel()
 # The driver that reports it has a page of the device, or it would not know the device
 bad_pages()
 {
-	printf 'alloc %d 0 1\nretire %d\nfree\n' "$nid" $((start + RANDOM % 65536 * 4096)) |
+	printf 'alloc %d 0 1\nretire %d\nfree\n' "$nid" $((start + RANDOM % 65536 * page)) |
 		"$here/cdm_test_ctl" | grep -A1 '^ok 1 ' | grep -qx ok && did retire
 	sleep 1
 }
@@ -169,7 +169,7 @@ test_as_good_as_new()
 	expect online_size "$(cat "$cdm/online_size")" "$(cat "$cdm/size")" || return
 	echo 1 >/proc/sys/vm/drop_caches
 	untouched || return
-	expect hold "$("$here/hold" "$nid" 8 </dev/null | tail -n 1)" "kept 2048 wrong 0 fresh 2048"
+	expect hold "$("$here/hold" "$nid" 8 </dev/null | tail -n 1)" "kept $((8 * mib_pages)) wrong 0 fresh $((8 * mib_pages))"
 }
 
 run_tests everybody_at_once as_good_as_new

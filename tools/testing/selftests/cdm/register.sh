@@ -20,9 +20,9 @@ refused()
 }
 
 test_zero_size() { refused EINVAL "size 0" "$start" 0 $nid; }
-test_unaligned_start() { refused EINVAL "is not aligned" $((start + 4096)) $block $nid; }
-test_unaligned_size() { refused EINVAL "is not a multiple" "$start" 4096 $nid; }
-test_not_addressable() { refused ERANGE "is beyond" 0x7ffffffff0000000 $block $nid; }
+test_unaligned_start() { refused EINVAL "is not aligned" $((start + page)) $block $nid; }
+test_unaligned_size() { refused EINVAL "is not a multiple" "$start" "$page" $nid; }
+test_not_addressable() { refused ERANGE "is beyond" $((0x7ffffffff0000000 & -block)) $block $nid; }
 test_overlaps_ram() { refused EEXIST "cannot be added" $block $block $nid; }
 test_impossible_node() { refused EINVAL "nid 60 is not a possible" "$start" $block 60; }
 test_node_with_cpus() { refused EBUSY "nid 0 has CPUs" "$start" $block 0; }

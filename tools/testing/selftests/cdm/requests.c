@@ -128,9 +128,9 @@ TEST_F(requests, huge_pages_of_a_pool)
 {
 	char *huge;
 
-	ASSERT_EQ(write_file("/proc/sys/vm/nr_hugepages", "4"), 0);
-	huge = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	ASSERT_EQ(write_file(POOL_2M "nr_hugepages", "4"), 0);
+	huge = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | HUGETLB_2M,
+		    -1, 0);
 	if (huge != MAP_FAILED) {
 		*huge = 1;
 		EXPECT_EQ(move(self, huge, SIZE), 0);
@@ -138,7 +138,7 @@ TEST_F(requests, huge_pages_of_a_pool)
 		munmap(huge, SIZE);
 	}
 	EXPECT_NE(huge, MAP_FAILED);
-	EXPECT_EQ(write_file("/proc/sys/vm/nr_hugepages", "0"), 0);
+	EXPECT_EQ(write_file(POOL_2M "nr_hugepages", "0"), 0);
 }
 
 TEST_F_TIMEOUT(requests, device_without_room, 120)
@@ -180,27 +180,28 @@ TEST_F(requests, no_memory_for_it)
 }
 
 /* Of several batches, in memory of its own, there and back, until it is killed */
-#define MUCH	(32 * MIB)
+#define MUCH_PAGES	8192
 #define UNKNOWN	1
 
 static void move_for_ever(FIXTURE_DATA(requests) *self, int32_t *status)
 {
-	char *p = map_anonymous(MUCH);
+	size_t much = MUCH_PAGES * self->page_size;
+	char *p = map_anonymous(much);
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	self->status = status;
-	madvise(p, MUCH, MADV_NOHUGEPAGE);
-	memset(p, 2, MUCH);
+	madvise(p, much, MADV_NOHUGEPAGE);
+	memset(p, 2, much);
 	for (;;) {
-		move(self, p, MUCH);
-		move_to(self, p, MUCH, CDM_MIGRATE_TO_RAM);
+		move(self, p, much);
+		move_to(self, p, much, CDM_MIGRATE_TO_RAM);
 	}
 }
 
 /* Who is killed in between is told what was left, and it is seen by whoever shares the answer */
 TEST_F_TIMEOUT(requests, killed_in_between, 180)
 {
-	long nr = MUCH / self->page_size, left = 0;
+	long nr = MUCH_PAGES, left = 0;
 	int32_t *status = mmap(NULL, nr * sizeof(*status), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int tries;

@@ -55,7 +55,7 @@ pinned()
 	local device=("$tool_in" "$tool_out" "$tool_pid") hold rc=0
 
 	start_tool "$here/hold" $nid 64 pin
-	expect hold "$(listen)" "bound 16384" || rc=1
+	expect hold "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	hold=("$tool_in" "$tool_out" "$tool_pid")
 	use_tool "${device[@]}"
 	"$@" || rc=1

@@ -79,7 +79,7 @@ test_by_hand() { with_device "caps=0 online_policy=1" by_hand; }
 # A driver gets it, from a restricted cpuset, too; who only hints at the node gets RAM
 driver()
 {
-	local pages=$((device_blocks * block / $(getconf PAGESIZE))) answer
+	local pages=$((device_blocks * block / page)) answer
 
 	expect pages "$(tell "alloc $nid 0 1000")" "ok 1000 0" || return
 	expect blocks "$(tell "alloc $nid 9 4")" "ok 2048 0" || return
@@ -195,7 +195,7 @@ test_comes_while_others_want_it() { with_device "caps=0 online_policy=1" hinted_
 # expect_free WHEN BYTES: of the device; each CPU may know of a few pages more, or less
 expect_free()
 {
-	local off=$(($(cat "$cdm/stats/free") - $2 / $(getconf PAGESIZE)))
+	local off=$(($(cat "$cdm/stats/free") - $2 / page))
 
 	[ ${off#-} -lt 512 ] || fail "free, $1: off by $off"
 }
@@ -233,7 +233,7 @@ pages_on_lru()
 {
 	perl -e 'open F, "<", "/proc/kpageflags" or die; seek F, 8 * $ARGV[0], 0; read F, $b, 8 * $ARGV[1];
 		my $i = 0; for (unpack "Q*", $b) { print $ARGV[0] + $i, "\n" if $_ >> 5 & 1 || $_ >> 18 & 1; $i++ }' \
-		$((start / $(getconf PAGESIZE))) $((device_blocks * block / $(getconf PAGESIZE)))
+		$((start / page)) $((device_blocks * block / page))
 }
 
 # What was written stays, also where somebody wants the page out of use; what hardware has lost is
@@ -241,7 +241,6 @@ pages_on_lru()
 written_and_lost()
 {
 	local memory=/sys/devices/system/memory page file pfn got rc=0
-	page=$(getconf PAGESIZE)
 
 	exec {file}<>"/dev/$(basename "$cdm")" || return
 	head -c $((4 * page)) /dev/zero | tr '\0' x >&$file || rc=1
@@ -272,8 +271,7 @@ test_what_was_written_stays()
 # Firmware's word is heard by mm alone: a driver's block of which a page is bad is nobody's again
 reported_by_firmware()
 {
-	local page all n answer
-	page=$(getconf PAGESIZE)
+	local all n answer
 	all=$((device_blocks * block / page))
 
 	answer=$(tell "alloc $nid 9 $((all / 512))")
@@ -312,7 +310,7 @@ pulled_out()
 	local rc=0
 
 	start_tool "$here/lose" $nid 64 "/dev/$(basename "$(cdm_of $nid)")"
-	expect before "$(listen)" "bound 0 16384 cache 0" || rc=1
+	expect before "$(listen)" "bound 0 $((64 * mib_pages)) cache 0" || rc=1
 	dmesg -C
 	"$CDM_PLUG" yank || rc=1
 	expect "log" "$(dmesg | grep -c 'gone without warning: 16384 pages of users are lost')" 1 || rc=1
@@ -352,7 +350,7 @@ test_policies_cannot_name_it() { with_child_cpuset with_device caps=0 names_it; 
 # Of what the kernel calls RAM in its own accounts, none is the device's
 in_the_accounts()
 {
-	local now half page_kib=$(($(getconf PAGESIZE) / 1024))
+	local now half page_kib=$((page / 1024))
 
 	now=$(awk '/^(MemTotal|CommitLimit)/ { print $2 }' /proc/meminfo)
 	expect "MemTotal, CommitLimit" "$now" "$1" || return
@@ -390,7 +388,6 @@ test_no_suspend()
 no_bad_ones()
 {
 	local address page answer
-	page=$(getconf PAGESIZE)
 
 	write online_movable "$(blocks_of $nid | sort -V | head -n 1)/state" >/dev/null
 	expect "the rest" "$(write online_movable "$cdm/state")" ok || return
@@ -410,7 +407,7 @@ test_bad_pages_stay_away()
 		refused "page 0x.*" refused_register "caps=0 bad_page=$start"
 		return
 	fi
-	with_device "caps=0 online_policy=1 bad_page=$((start + 5 * $(getconf PAGESIZE)))" no_bad_ones
+	with_device "caps=0 online_policy=1 bad_page=$((start + 5 * page))" no_bad_ones
 }
 
 cycle()

@@ -140,15 +140,15 @@ test_drain_gives_up_on_a_pinned_page()
 
 	echo 3 >$seconds
 	start_tool "$here/hold" "$nid" 200 pin
-	expect "before" "$(listen)" "bound 51200" || rc=1
+	expect "before" "$(listen)" "bound $((200 * mib_pages))" || rc=1
 	dmesg -C
 	expect "offline" "$(write offline "$cdm/state")" ETIMEDOUT || rc=1
-	expect "log lines" "$(dmesg | grep -c 'cannot drain.*pages 0 the driver.s, 512 pinned, 0 bad')" 1 ||
+	expect "log lines" "$(dmesg | grep -c 'cannot drain.*pages 0 the driver.s, '"$huge_pages pinned, 0 bad")" 1 ||
 		rc=1
 	test_files || rc=1
 	echo 60 >$seconds
 	# the line lets go of the page; fresh memory still comes from the device
-	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\ fresh\ 51200$ ]] || fail "the task lost something" || rc=1
+	[[ $(tell go) =~ ^kept\ [0-9]+\ wrong\ 0\ fresh\ $((200 * mib_pages))$ ]] || fail "the task lost something" || rc=1
 	stop_tool || rc=1
 	expect "offline" "$(write offline "$cdm/state")" ok || rc=1
 	expect "online" "$(write online_movable "$cdm/state")" ok || rc=1
@@ -161,7 +161,7 @@ test_offline_spares_other_devices()
 	local rc=0 other
 
 	start_tool "$here/hold" "$nid" 64
-	expect "before" "$(listen)" "bound 16384" || rc=1
+	expect "before" "$(listen)" "bound $((64 * mib_pages))" || rc=1
 	expect "offline" "$(write offline "$cdm/state")" ok || rc=1
 	for other in $(device_nodes); do
 		expect "pages on node $other" "$(used_pages "$other")" 0 || rc=1

@@ -5,7 +5,7 @@
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-page=$here/cdm.rst
+guide=$here/cdm.rst
 systemd=/lib/systemd/systemd
 units=/run/systemd/system
 nid=2
@@ -83,12 +83,36 @@ wait_for_systemd()
 	fail "systemd has ended"
 }
 
-# The page's own, word by word, where kmem has onlined the memory before
+# write_service: the page's own, word by word
+write_service()
+{
+	[ ! -e $units/cdm-dax0.0.service ] || return 0
+	awk '/cdm-dax0.0.service``::$/ { on = 1; next } on && /^[^ ]/ { exit } on' "$guide" |
+		sed 's/^    //' >$units/cdm-dax0.0.service
+	grep -q '^ExecStart=' $units/cdm-dax0.0.service || fail "the page has no such service"
+}
+
+# What does not go offline must not be unbound: it would stay behind until reboot
+test_memory_in_use_stays_with_kmem()
+{
+	local inject=/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error rc=0
+
+	[ -e $inject ] || skip "needs CONFIG_MEMORY_NOTIFIER_ERROR_INJECT" || return
+	write_service || return
+	daxctl online-memory dax0.0 >/dev/null 2>&1
+	expect "driver before" "$(driver_of_dax)" kmem || return
+	wait_for_systemd || return
+	echo -12 >$inject
+	! systemctl start cdm-dax0.0 2>/dev/null || fail "the service says that it has it" || rc=1
+	echo 0 >$inject
+	expect driver "$(driver_of_dax)" kmem || rc=1
+	expect devices "$(find /sys/class/cdm -mindepth 1)" "" && return $rc
+}
+
+# Where kmem has onlined the memory before
 test_dax_memory_is_a_device()
 {
-	awk '/cdm-dax0.0.service``::$/ { on = 1; next } on && /^[^ ]/ { exit } on' "$page" |
-		sed 's/^    //' >$units/cdm-dax0.0.service
-	grep -q '^ExecStart=' $units/cdm-dax0.0.service || fail "the page has no such service" || return
+	write_service || return
 	daxctl online-memory dax0.0 >/dev/null 2>&1
 	expect "driver before" "$(driver_of_dax)" kmem || return
 	wait_for_systemd || return
@@ -119,4 +143,4 @@ test_service_ends()
 }
 
 start_systemd
-run_tests dax_memory_is_a_device service_is_bound service_has_a_policy service_ends
+run_tests memory_in_use_stays_with_kmem dax_memory_is_a_device service_is_bound service_has_a_policy service_ends

@@ -66,7 +66,7 @@ test_blocked() { traced "" blocked; }
 blocked_with_bad_ones()
 {
 	expect retire "$(tell "retire $start")" ok || return
-	expect retire "$(tell "retire $((start + 8192))")" ok || return
+	expect retire "$(tell "retire $((start + 2 * page))")" ok || return
 	expect alloc "$(tell "alloc $nid 0 3")" "ok 3 0" || return
 	forget
 	expect offline "$(write offline "$cdm/state")" EBUSY || return
@@ -99,7 +99,7 @@ spilled()
 	expect spill "$(tell "alloc $nid 1 2 flags=8")" "ok 0 4" || return
 	expect spilled "$(told cdm_spill | xargs)" "pages=2 used=2 pages=2 used=4"
 }
-test_spilled() { traced "spill_max=$((4 * 4096))" spilled; }
+test_spilled() { traced "spill_max=$((4 * page))" spilled; }
 
 # Of the driver that has all of the device, one block of 2 MiB
 evicted()
@@ -113,8 +113,8 @@ test_evicted() { is_module && exit "$KSFT_SKIP"; traced "evicts=1" evicted; }
 
 retired()
 {
-	expect retire "$(tell "retire $((start + 4096))")" ok || return
-	expect retired "$(told cdm_retire)" "$(printf 'pfn=%#x' $((start / 4096 + 1)))"
+	expect retire "$(tell "retire $((start + page))")" ok || return
+	expect retired "$(told cdm_retire)" "$(printf 'pfn=%#x' $((start / page + 1)))"
 }
 test_retired()
 {
