@@ -125,12 +125,6 @@ static inline size_t huge_page_size(void)
 
 #define HUGE_PAGE_IS_LARGER	"a huge page of this kernel is larger than what is tested"
 
-/* 2^n pages have @size bytes */
-static inline int order_of(size_t size)
-{
-	return __builtin_ctzl(size / sysconf(_SC_PAGESIZE));
-}
-
 /* Pages of hugetlb of the size that each of our architectures has */
 #define HUGETLB_2M	(MAP_HUGETLB | 21 << MAP_HUGE_SHIFT)
 #define POOL_2M		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
