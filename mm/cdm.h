@@ -36,10 +36,10 @@ struct page *cdm_get_page_at(struct vm_area_struct *vma, unsigned long addr, uns
 struct folio *cdm_get_folio_of(unsigned long pfn);
 struct folio *cdm_try_get_folio(unsigned long pfn);
 
-/* Beside the caller's own, has it a reference that keeps it from moving? */
+/* Beside the caller's own, has it a reference that keeps it from moving? A snapshot. */
 static inline bool cdm_folio_is_pinned(const struct folio *folio)
 {
-	return folio_ref_count(folio) > folio_expected_ref_count(folio) + 1;
+	return folio_ref_count(folio) > data_race(folio_expected_ref_count(folio)) + 1;
 }
 
 /* Is the driver core adding memory to @nid right now? Then nobody onlines it but the core. */
@@ -58,7 +58,7 @@ void cdm_remove_sleeper(int nid);
 /* While a block goes offline, its zone may lose the per-CPU lists. Under mem_hotplug_lock. */
 void cdm_close_pcp(int nid);
 void cdm_open_pcp(int nid);
-bool cdm_collect_free(int nid, unsigned int order);
+bool cdm_collect_free(struct zone *zone, unsigned int order);
 
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;

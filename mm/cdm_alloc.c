@@ -9,6 +9,7 @@
 #include <linux/cdm_node.h>
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/log2.h>
 #include <linux/memory_hotplug.h>
 #include <linux/minmax.h>
@@ -211,13 +212,13 @@ bool cdm_node_drain_pcp(int nid)
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
 
 /*
- * Whether a block of 2^@order is found on @nid now that the CPUs' lists are empty. False where there
- * was nothing on them: who tries again and again because of this does not do so for ever. Under
+ * Whether a block of 2^@order is found in a CDM node's @zone now that the CPUs' lists are empty. False
+ * where there was nothing on them: who looks again and finds nothing has nothing to wait for. Under
  * oom_lock, which nobody waits for who has one of those that are taken here.
  */
-bool cdm_collect_free(int nid, unsigned int order)
+bool cdm_collect_free(struct zone *zone, unsigned int order)
 {
-	struct zone *zone = &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+	int nid = zone_to_nid(zone);
 
 	guard(rwsem_read)(&cdm_pcp_lock);
 	if (!node_state(nid, N_CDM) || node_isset(nid, cdm_offlining_map) || !cdm_pcp_pages(zone))
@@ -269,20 +270,31 @@ EXPORT_SYMBOL_GPL(cdm_node_free_pages);
 /* One at a time: two that find the same range would keep each other from it */
 static DEFINE_MUTEX(cdm_contig_lock);
 
-/* How much from @pfn on is one free block, online; 0 for none. A snapshot. */
-static unsigned long free_block(unsigned long pfn)
+/* How much from @pfn on is of one free block, online; 0 for none. A snapshot. */
+static unsigned long free_from(unsigned long pfn)
 {
-	struct page *page = pfn_to_online_page(pfn);
+	unsigned int order, size;
+	unsigned long head;
+	struct page *page;
 
-	if (!page || !PageBuddy(page))
+	if (!pfn_to_online_page(pfn))
 		return 0;
-	/* No order any more, where somebody takes it meanwhile */
-	return 1UL << min_t(unsigned long, buddy_order_unsafe(page), MAX_PAGE_ORDER);
+	for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+		head = ALIGN_DOWN(pfn, 1UL << order);
+		page = pfn_to_page(head);
+		if ((order && head == pfn) || !PageBuddy(page))
+			continue;
+		/* No order any more, where somebody takes it meanwhile */
+		size = min_t(unsigned long, buddy_order_unsafe(page), MAX_PAGE_ORDER);
+		if (head + (1UL << size) > pfn)
+			return head + (1UL << size) - pfn;
+	}
+	return 0;
 }
 
 /*
- * A free block begins at each place that is as aligned, or nothing that is free is there. With pages of
- * 64 KiB the largest block has 512 MiB, and a piece of a few MiB is not to have a place of its own there.
+ * Where a piece may begin, in pages. With pages of 64 KiB the largest block has 512 MiB: a piece of a few
+ * MiB does not have a place of its own there. Small ones have: fewer places are to be looked at.
  */
 static unsigned long alignment_of(unsigned long nr_pages)
 {
@@ -297,7 +309,7 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 	unsigned long align = alignment_of(nr_pages), first = ALIGN(pfn, align), part;
 
 	for (pfn = first; pfn < end && pfn - first < nr_pages; cond_resched()) {
-		part = free_block(pfn);
+		part = free_from(pfn);
 		if (part) {
 			pfn += part;
 		} else {
@@ -308,14 +320,14 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 	return first + nr_pages <= end ? first : end;
 }
 
-static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pages, gfp_t gfp)
+static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pages)
 {
 	unsigned long pfn = PHYS_PFN(range->start), end = PHYS_PFN(range->start + range->size);
 
 	/* Somebody may take a page of what was free: then the next one */
 	for (; (pfn = find_free(pfn, end, nr_pages)) < end; pfn += alignment_of(nr_pages))
 		if (!alloc_contig_range(pfn, pfn + nr_pages, ACR_FLAGS_NONE,
-					GFP_KERNEL | __GFP_NOWARN | gfp))
+					GFP_KERNEL | __GFP_NOWARN))
 			return pfn_to_page(pfn);
 	return NULL;
 }
@@ -335,13 +347,16 @@ struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int 
 				   unsigned long nr_pages, gfp_t gfp)
 {
 	struct page *page = NULL;
-	unsigned int i;
+	unsigned long i;
 
 	if (!IS_ENABLED(CONFIG_CONTIG_ALLOC))
 		return NULL;
-	guard(mutex)(&cdm_contig_lock);
-	for (i = 0; !page && i < nr; i++)
-		page = alloc_in(&ranges[i], nr_pages, gfp);
+	scoped_guard(mutex, &cdm_contig_lock)
+		for (i = 0; !page && i < nr; i++)
+			page = alloc_in(&ranges[i], nr_pages);
+	/* Not by alloc_contig_range(), which clears all of the blocks that the piece is cut from */
+	for (i = 0; page && (gfp & __GFP_ZERO) && i < nr_pages; i++, cond_resched())
+		clear_highpage(page + i);
 	return page;
 }
 EXPORT_SYMBOL_GPL(cdm_node_alloc_contig);

@@ -130,6 +130,8 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 		kfree(memory);
 		return file;
 	}
+	/* Else nobody writes beyond 2 GiB of it */
+	file->f_flags |= O_LARGEFILE;
 	*memory = (struct cdm_memory) { .nid = nid, .id = id, .quota = PFN_UP(size) };
 	spin_lock_init(&memory->lock);
 	mapping = file->f_mapping;

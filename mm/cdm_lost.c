@@ -307,7 +307,7 @@ static void cdm_lose_visited(struct page *page, unsigned long nr, void *arg)
 
 	/* A bad page that nobody has any more; one whose owner still sets it up, unlocked */
 	if (!folio_ref_count(folio) ||
-	    (!folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping))
+	    (!folio_test_lru(folio) && !folio_mapped(folio) && !READ_ONCE(folio->mapping)))
 		return;
 	/* Whoever migrates it or reads it in is done when the lock can be had */
 	folio_lock(folio);

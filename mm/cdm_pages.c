@@ -404,10 +404,10 @@ bool cdm_node_free_around_bad(struct page *page, unsigned int order)
 }
 EXPORT_SYMBOL_GPL(cdm_node_free_around_bad);
 
-/* Can only a driver give it back: is it nobody's memory, nor anybody's file? */
+/* Can only a driver give it back: is it nobody's memory, nor anybody's file? A snapshot. */
 static bool cdm_folio_is_drivers(struct folio *folio)
 {
-	return !folio_test_lru(folio) && !folio_mapped(folio) && !folio->mapping;
+	return !folio_test_lru(folio) && !folio_mapped(folio) && !READ_ONCE(folio->mapping);
 }
 
 /* Visit what starts at @pfn, which is online; returns how many pages that is */

@@ -192,12 +192,14 @@ struct folio *__cdm_ksm_folio(struct folio *folio)
  */
 bool __cdm_oom_choose(struct oom_control *oc)
 {
-	int nid;
+	struct zoneref *z;
+	struct zone *zone;
 
 	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
 		return false;
-	for_each_node_mask(nid, *oc->nodemask) {
-		if (!cdm_collect_free(nid, oc->order))
+	/* Only what the allocation may use: or it looks again for ever, while others fill those lists */
+	for_each_zone_zonelist_nodemask(zone, z, oc->zonelist, gfp_zone(oc->gfp_mask), oc->nodemask) {
+		if (!cpuset_zone_allowed(zone, oc->gfp_mask) || !cdm_collect_free(zone, oc->order))
 			continue;
 		oc->chosen = CDM_OOM_RETRY;
 		return true;

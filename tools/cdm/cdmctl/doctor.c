@@ -67,39 +67,57 @@ static long node_value(int node, const char *file, const char *key)
 	return value;
 }
 
-/* The dax device whose memory a node is, and whether kmem has it; false if there is none */
-static bool find_dax(int node, char *name, size_t size, bool *has_kmem)
+/* Who has the dax device whose memory a node is: kmem, or nobody any more; or there is none */
+enum dax { NO_DAX, LEFT_BEHIND, OF_KMEM };
+
+/* Of one of them, by its file of that name; NO_DAX for one that is in use as such */
+static enum dax dax_of(char *target_node, int node, char *name, size_t size)
 {
 	char path[PATH_MAX];
-	bool ok, found = false;
+	bool ok = true;
+
+	if (read_u64(target_node, &ok) != (uint64_t)node || !ok)
+		return NO_DAX;
+	*strrchr(target_node, '/') = 0;
+	snprintf(name, size, "%s", strrchr(target_node, '/') + 1);
+	snprintf(path, sizeof(path), "/sys/bus/dax/drivers/kmem/%s", name);
+	if (!access(path, F_OK))
+		return OF_KMEM;
+	snprintf(path, sizeof(path), "%s/driver", target_node);
+	return access(path, F_OK) ? LEFT_BEHIND : NO_DAX;
+}
+
+/* A node may be several devices': the one that kmem has is the one to name */
+static enum dax find_dax(int node, char *name, size_t size)
+{
+	enum dax found = NO_DAX, one;
+	char other[32];
 	glob_t files;
 	size_t i;
 
 	if (glob("/sys/bus/dax/devices/*/target_node", 0, NULL, &files))
-		return false;
-	for (i = 0; i < files.gl_pathc && !found; i++) {
-		ok = true;
-		found = read_u64(files.gl_pathv[i], &ok) == (uint64_t)node && ok;
-		if (!found)
+		return NO_DAX;
+	for (i = 0; i < files.gl_pathc; i++) {
+		one = dax_of(files.gl_pathv[i], node, other, sizeof(other));
+		if (one <= found)
 			continue;
-		*strrchr(files.gl_pathv[i], '/') = 0;
-		snprintf(name, size, "%s", strrchr(files.gl_pathv[i], '/') + 1);
-		snprintf(path, sizeof(path), "/sys/bus/dax/drivers/kmem/%s", name);
-		*has_kmem = !access(path, F_OK);
+		found = one;
+		snprintf(name, size, "%s", other);
 	}
 	globfree(&files);
 	return found;
 }
 
-static void advise_plain_node(int node)
+/* Returns whether it is a dax device's */
+static bool advise_plain_node(int node)
 {
 	char dax[32], advice[256];
-	bool has_kmem;
+	enum dax found = find_dax(node, dax, sizeof(dax));
 
-	if (!find_dax(node, dax, sizeof(dax), &has_kmem))
+	if (found == NO_DAX)
 		snprintf(advice, sizeof(advice),
 			 "for its driver to register; until it does: keep it offline, by memhp_default_state=offline on the kernel's command line");
-	else if (!has_kmem)
+	else if (found == LEFT_BEHIND)
 		snprintf(advice, sizeof(advice),
 			 "kmem was unbound from %s while this was online, and left it behind until reboot: daxctl offline-memory %s comes first",
 			 dax, dax);
@@ -109,16 +127,18 @@ static void advise_plain_node(int node)
 			 dax);
 	else
 		snprintf(advice, sizeof(advice),
-			 "daxctl offline-memory %s && echo %s > /sys/bus/dax/drivers/kmem/unbind && echo %s > /sys/bus/dax/drivers/cdm/bind",
-			 dax, dax, dax);
+			 "%sdaxctl offline-memory %s && echo %s > /sys/bus/dax/drivers/kmem/unbind && echo %s > /sys/bus/dax/drivers/cdm/bind",
+			 access("/sys/bus/dax/drivers/cdm", F_OK) ? "modprobe dax_cdm && " : "", dax, dax,
+			 dax);
 	advise("plain_node", advice,
 	       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
 	       node, node_value(node, "meminfo", "FilePages:"));
+	return found != NO_DAX;
 }
 
 /*
  * Memory without a CPU that is nobody's device: a GPU as a plain node fills with page cache.
- * Returns how many there are.
+ * Returns how many of them are dax devices'.
  */
 static int check_plain_nodes(void)
 {
@@ -131,8 +151,7 @@ static int check_plain_nodes(void)
 		if (!nodes_have(has_memory, node) || nodes_have(has_cpu, node) ||
 		    is_device_node(node))
 			continue;
-		advise_plain_node(node);
-		nr++;
+		nr += advise_plain_node(node);
 	}
 	return nr;
 }
@@ -261,6 +280,7 @@ static void check_node_ids(void)
 
 static void check_troubles(void)
 {
+	const uint64_t full = page_size() > 4096 ? 512 * page_size() : 8 << 20;
 	const struct device *device;
 	size_t i;
 
@@ -270,8 +290,8 @@ static void check_troubles(void)
 			advise("bad_pages", "see its bad_pages file; have the device looked at",
 			       "%s has %llu bad pages, which nobody gets any more", device->name,
 			       (unsigned long long)device->retired);
-		/* Of a device that has room again, the number is history */
-		if (device->failed && device->online && device->free <= device->online / 64)
+		/* Of a device that has room again, the number is history. The kernel keeps a reserve. */
+		if (device->failed && device->online && device->free <= full)
 			advise("failed", "cdmctl list -u shows who has its memory; spill_max lets its driver use RAM",
 			       "%s is full, and %llu allocations have found no memory", device->name,
 			       (unsigned long long)device->failed);
@@ -313,7 +333,7 @@ int cmd_doctor(int argc, char **argv)
 	if (access("/sys/class/cdm", F_OK))
 		advise("no_core", "load the module cdm, or boot a kernel with CONFIG_CDM_DEVICE",
 		       "this kernel has no coherent devices");
-	/* firmware describes the one whose node that is */
+	/* firmware describes a dax device whose node is there, and who has one has no other, as a rule */
 	if (!check_plain_nodes())
 		check_node_ids();
 	check_auto_online();

@@ -141,6 +141,20 @@ test_user_pages_are_counted()
 	stop_tool && return $rc
 }
 
+# The files that a device's are made of have no limit of their own
+test_file_beyond_2_gib()
+{
+	local file
+
+	exec {file}<>"/dev/$(basename "$(cdm_of "$nid")")" || return
+	perl -e 'open F, "+<&=", $ARGV[0]; sysseek F, $ARGV[1], 0;
+		defined syswrite F, "x" x 100 or die "write: $!\n"; sysseek F, $ARGV[1], 0;
+		sysread F, $b, 100; $b eq "x" x 100 or die "it says $b\n"' "$file" $(((2 << 30) - 50)) ||
+		return
+	exec {file}>&-
+	untouched
+}
+
 # Neither what hugepages=16 reserved at boot, nor the largest pages that there are, of 1 GiB with
 # pages of 4 KiB, by the node's own file
 test_no_huge_pages_at_boot_or_of_1g()
@@ -157,5 +171,5 @@ test_no_huge_pages_at_boot_or_of_1g()
 }
 
 run_tests memory_is_the_devices system_sums_do_not_change memmap_is_taken_from_ram \
-	free_ram_is_lower_by_it dirty_threshold_follows auto_movable_ratio user_pages_are_counted \
+	free_ram_is_lower_by_it dirty_threshold_follows auto_movable_ratio user_pages_are_counted file_beyond_2_gib \
 	no_huge_pages_at_boot_or_of_1g

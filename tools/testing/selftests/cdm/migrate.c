@@ -235,7 +235,7 @@ TEST_F(migrate, offline)
 		ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
 		ASSERT_EQ(move(self, true, self->first, &moved), 0);
 		EXPECT_EQ(moved, 0);
-		EXPECT_LT(self->status[0], 0);
+		EXPECT_TRUE(self->status[0] == -EBUSY || self->status[0] == -ENOENT);
 		EXPECT_EQ(with_status(self, self->status[0]), self->nr);
 	}
 }
@@ -320,7 +320,7 @@ TEST_F(migrate, no_room_and_pinned)
 	ASSERT_EQ(move(self, variant->by_pfn, self->first, &moved), 0);
 	/* and what the kernel's own lists had, or keep */
 	EXPECT_GE(moved, self->nr / 7);
-	EXPECT_LE(moved, self->nr / 3);
+	EXPECT_LE(moved, self->nr / 2);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->first)), moved);
 	EXPECT_EQ(self->status[5], -EBUSY);
 	EXPECT_EQ(with_status(self, -EBUSY), stay);

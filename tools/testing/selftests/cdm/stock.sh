@@ -240,7 +240,7 @@ pages_on_lru()
 # an error, not zeroes
 written_and_lost()
 {
-	local memory=/sys/devices/system/memory page file pfn got rc=0
+	local memory=/sys/devices/system/memory file pfn got rc=0
 
 	exec {file}<>"/dev/$(basename "$cdm")" || return
 	head -c $((4 * page)) /dev/zero | tr '\0' x >&$file || rc=1
@@ -387,7 +387,7 @@ test_no_suspend()
 # be had is had, and no bad page is among it
 no_bad_ones()
 {
-	local address page answer
+	local address answer
 
 	write online_movable "$(blocks_of $nid | sort -V | head -n 1)/state" >/dev/null
 	expect "the rest" "$(write online_movable "$cdm/state")" ok || return

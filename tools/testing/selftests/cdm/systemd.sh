@@ -109,6 +109,23 @@ test_memory_in_use_stays_with_kmem()
 	expect devices "$(find /sys/class/cdm -mindepth 1)" "" && return $rc
 }
 
+# back_to_kmem: as after a boot
+back_to_kmem()
+{
+	systemctl stop cdm-dax0.0 || return
+	echo dax0.0 >/sys/bus/dax/drivers/kmem/bind && expect "driver" "$(driver_of_dax)" kmem
+}
+
+# For daxctl that is an error
+test_memory_that_is_offline()
+{
+	write_service && wait_for_systemd || return
+	daxctl offline-memory dax0.0 >/dev/null 2>&1
+	expect "driver before" "$(driver_of_dax)" kmem || return
+	systemctl start cdm-dax0.0 || return
+	expect driver "$(driver_of_dax)" cdm && back_to_kmem
+}
+
 # Where kmem has onlined the memory before
 test_dax_memory_is_a_device()
 {
@@ -143,4 +160,4 @@ test_service_ends()
 }
 
 start_systemd
-run_tests memory_in_use_stays_with_kmem dax_memory_is_a_device service_is_bound service_has_a_policy service_ends
+run_tests memory_that_is_offline memory_in_use_stays_with_kmem dax_memory_is_a_device service_is_bound service_has_a_policy service_ends
