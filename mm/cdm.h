@@ -39,6 +39,7 @@ struct folio *cdm_try_get_folio(unsigned long pfn);
 /* Beside the caller's own, has it a reference that keeps it from moving? A snapshot. */
 static inline bool cdm_folio_is_pinned(const struct folio *folio)
 {
+	/* What it belongs to may change meanwhile */
 	return folio_ref_count(folio) > data_race(folio_expected_ref_count(folio)) + 1;
 }
 

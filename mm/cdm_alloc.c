@@ -110,7 +110,10 @@ bool cdm_node_make_room(int nid, unsigned int order)
 	if (!cdm_node_may(nid, CDM_CAP_RECLAIM) && !cdm_node_may(nid, CDM_CAP_COMPACTION))
 		return false;
 	/* Without compaction, more reclaim makes no larger blocks */
-	gfp |= !order || cdm_node_may(nid, CDM_CAP_COMPACTION) ? __GFP_RETRY_MAYFAIL : __GFP_NORETRY;
+	if (!order || cdm_node_may(nid, CDM_CAP_COMPACTION))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	else
+		gfp |= __GFP_NORETRY;
 	page = __alloc_pages(gfp, order, nid, &nodes, ALLOC_DEFAULT);
 	if (page)
 		__free_pages(page, order);
@@ -212,9 +215,9 @@ bool cdm_node_drain_pcp(int nid)
 EXPORT_SYMBOL_GPL(cdm_node_drain_pcp);
 
 /*
- * Whether a block of 2^@order is found in a CDM node's @zone now that the CPUs' lists are empty. False
- * where there was nothing on them: who looks again and finds nothing has nothing to wait for. Under
- * oom_lock, which nobody waits for who has one of those that are taken here.
+ * Whether a block of 2^@order is found in a CDM node's @zone now that the CPUs' lists are empty.
+ * False where there was nothing on them: who looks again and finds nothing has nothing to wait
+ * for. Under oom_lock, which nobody waits for who has one of those that are taken here.
  */
 bool cdm_collect_free(struct zone *zone, unsigned int order)
 {
@@ -293,8 +296,9 @@ static unsigned long free_from(unsigned long pfn)
 }
 
 /*
- * Where a piece may begin, in pages. With pages of 64 KiB the largest block has 512 MiB: a piece of a few
- * MiB does not have a place of its own there. Small ones have: fewer places are to be looked at.
+ * Where a piece may begin, in pages. With pages of 64 KiB the largest block has 512 MiB: a piece
+ * of a few MiB does not have a place of its own there. Of small ones several would find room in
+ * one place; so there are fewer to look at.
  */
 static unsigned long alignment_of(unsigned long nr_pages)
 {

@@ -197,8 +197,9 @@ bool __cdm_oom_choose(struct oom_control *oc)
 
 	if (!oc->nodemask || !nodes_subset(*oc->nodemask, cdm_node_map))
 		return false;
-	/* Only what the allocation may use: or it looks again for ever, while others fill those lists */
-	for_each_zone_zonelist_nodemask(zone, z, oc->zonelist, gfp_zone(oc->gfp_mask), oc->nodemask) {
+	/* Only what the allocation may use, or it looks again while others fill those lists */
+	for_each_zone_zonelist_nodemask(zone, z, oc->zonelist, gfp_zone(oc->gfp_mask),
+					oc->nodemask) {
 		if (!cpuset_zone_allowed(zone, oc->gfp_mask) || !cdm_collect_free(zone, oc->order))
 			continue;
 		oc->chosen = CDM_OOM_RETRY;
