@@ -302,7 +302,7 @@ static unsigned long free_from(unsigned long pfn)
  */
 static unsigned long alignment_of(unsigned long nr_pages)
 {
-	unsigned long align = max_t(unsigned long, roundup_pow_of_two(nr_pages), SZ_2M >> PAGE_SHIFT);
+	unsigned long align = max(roundup_pow_of_two(nr_pages), SZ_2M / PAGE_SIZE);
 
 	return min_t(unsigned long, align, MAX_ORDER_NR_PAGES);
 }
@@ -344,8 +344,8 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
  * @gfp: __GFP_ZERO or 0
  *
  * Context: Process context, under mem_hotplug_lock. Sleeps.
- * Return: the first of @nr_pages single pages, aligned to that number rounded up to a power of two,
- * but to 2 MiB at least, and MAX_ORDER_NR_PAGES at most; NULL when no such range is free.
+ * Return: the first of @nr_pages single pages, aligned to that number rounded up to a power of
+ * two, but to 2 MiB at least, and MAX_ORDER_NR_PAGES at most; NULL when no such range is free.
  */
 struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp)

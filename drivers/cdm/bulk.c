@@ -205,8 +205,8 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
 /**
  * cdm_alloc_contig() - allocate pages in one piece, of any size
  * @cdm: the device
- * @nr_pages: how many; aligned to that number rounded up to a power of two, but to 2 MiB at least, and
- *	to the largest block of the page allocator (4 MiB on most machines) at most
+ * @nr_pages: how many; aligned to that number rounded up to a power of two, but to 2 MiB at
+ *	least, and to the largest block of the page allocator (4 MiB on most machines) at most
  * @flags: CDM_ALLOC_ZERO, CDM_ALLOC_NO_EVICT; others mean nothing here
  *
  * For what is larger than cdm_alloc_pages() gives: it looks at all of the memory, and takes
