@@ -122,7 +122,7 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 
 	if (!cdm_mnt || id != cdm_registration_of(nid))
 		return ERR_PTR(-ENODEV);
-	memory = kmalloc(sizeof(*memory), GFP_KERNEL_ACCOUNT);
+	memory = kmalloc_obj(*memory, GFP_KERNEL_ACCOUNT);
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
 	file = shmem_file_setup_with_mnt(cdm_mnt, "cdm", size, cdm_noreserve());

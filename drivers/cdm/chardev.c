@@ -59,7 +59,7 @@ static int cdm_file_open(struct inode *inode, struct file *filp)
 
 	if (!cdm)
 		return -ENODEV;
-	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	file = kzalloc_obj(*file, GFP_KERNEL_ACCOUNT);
 	if (!file) {
 		put_device(&cdm->dev);
 		return -ENOMEM;

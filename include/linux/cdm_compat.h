@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
@@ -77,6 +78,9 @@ static inline void cdm_store_in_swapcache(struct swap_cluster_info *cluster, str
 	__alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages)
 #endif
 
+#define kmalloc_obj(object, gfp)	kmalloc(sizeof(object), gfp)
+#define kzalloc_obj(object, gfp)	kzalloc(sizeof(object), gfp)
+#define kvzalloc_obj(object, gfp)	kvzalloc(sizeof(object), gfp)
 #define cdm_mapping_private(mapping)	((mapping)->i_private_data)
 #define CDM_KSWAPD_IS_AVOIDED		false
 #define vfs_mmap		call_mmap

@@ -3,6 +3,7 @@
  * cdm_bench: what drivers of coherent devices call.
  */
 #include <linux/cdm.h>
+#include <linux/cdm_compat.h>
 #include <linux/errno.h>
 #include <linux/string.h>
 
@@ -60,7 +61,7 @@ static int cdm_run(const struct bench_request *request, u64 *lowest, unsigned in
 	struct cdm_of *of;
 	int rc;
 
-	of = kvzalloc(sizeof(*of), GFP_KERNEL);
+	of = kvzalloc_obj(*of, GFP_KERNEL);
 	if (!of)
 		return -ENOMEM;
 	of->order = request->order;
