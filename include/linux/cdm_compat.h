@@ -78,9 +78,11 @@ static inline void cdm_store_in_swapcache(struct swap_cluster_info *cluster, str
 	__alloc_pages_bulk(gfp, nid, nodes, nr, NULL, pages)
 #endif
 
+#ifndef kmalloc_obj /* 6.12 has them from a stable release on */
 #define kmalloc_obj(object, gfp)	kmalloc(sizeof(object), gfp)
 #define kzalloc_obj(object, gfp)	kzalloc(sizeof(object), gfp)
 #define kvzalloc_obj(object, gfp)	kvzalloc(sizeof(object), gfp)
+#endif
 #define cdm_mapping_private(mapping)	((mapping)->i_private_data)
 #define CDM_KSWAPD_IS_AVOIDED		false
 #define vfs_mmap		call_mmap
