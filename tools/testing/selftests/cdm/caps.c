@@ -310,6 +310,7 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .order = 9,
 				      .count = 32 };
 	long page_size = SIZE / self->nr_pages;
+	uint64_t least = page_size > 4096 ? 512 : 8 * 512;
 	size_t size, i;
 	char *p;
 
@@ -322,8 +323,11 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 		madvise(p + i, page_size, MADV_DONTNEED);
 	ioctl(self->fd, CDM_TEST_ALLOC, &req);
 	EXPECT_LE(req.on_node, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
-	/* most of them, unless compaction is put off meanwhile */
-	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? 8 * 512 : 0);
+	/*
+	 * Most of them, unless compaction is put off meanwhile. With large pages the device has four
+	 * pageblocks, where that is soon; but then there was not one without.
+	 */
+	EXPECT_GE(req.on_node, MAY_COMPACT(variant) ? least : 0);
 	munmap(p, size);
 }
 
