@@ -111,6 +111,7 @@ static enum dax find_dax(int node, char *name, size_t size)
 /* Returns whether it is a dax device's */
 static bool advise_plain_node(int node)
 {
+	bool has_driver = !access("/sys/bus/dax/drivers/cdm", F_OK);
 	char dax[32], advice[256];
 	enum dax found = find_dax(node, dax, sizeof(dax));
 
@@ -128,8 +129,7 @@ static bool advise_plain_node(int node)
 	else
 		snprintf(advice, sizeof(advice),
 			 "%sdaxctl offline-memory %s && echo %s > /sys/bus/dax/drivers/kmem/unbind && echo %s > /sys/bus/dax/drivers/cdm/bind",
-			 access("/sys/bus/dax/drivers/cdm", F_OK) ? "modprobe dax_cdm && " : "", dax, dax,
-			 dax);
+			 has_driver ? "" : "modprobe dax_cdm && ", dax, dax, dax);
 	advise("plain_node", advice,
 	       "node %d has memory, no CPU, and is no coherent device: page cache and hugetlb pools land there, %ld KiB of page cache now",
 	       node, node_value(node, "meminfo", "FilePages:"));
@@ -290,11 +290,11 @@ static void check_troubles(void)
 			advise("bad_pages", "see its bad_pages file; have the device looked at",
 			       "%s has %llu bad pages, which nobody gets any more", device->name,
 			       (unsigned long long)device->retired);
-		/* Of a device that has room again, the number is history. The kernel keeps a reserve. */
+		/* Of a device that has room again it is history. The kernel keeps a reserve. */
 		if (device->failed && device->online && device->free <= full)
 			advise("failed", "cdmctl list -u shows who has its memory; spill_max lets its driver use RAM",
-			       "%s is full, and %llu allocations have found no memory", device->name,
-			       (unsigned long long)device->failed);
+			       "%s is full, and %llu allocations have found no memory",
+			       device->name, (unsigned long long)device->failed);
 		if (device->spill_max && device->spill_used >= device->spill_max)
 			advise("spill", "cdmctl set DEVICE spill_max=, or use less",
 			       "%s has used up its %s of system RAM", device->name,
@@ -333,7 +333,7 @@ int cmd_doctor(int argc, char **argv)
 	if (access("/sys/class/cdm", F_OK))
 		advise("no_core", "load the module cdm, or boot a kernel with CONFIG_CDM_DEVICE",
 		       "this kernel has no coherent devices");
-	/* firmware describes a dax device whose node is there, and who has one has no other, as a rule */
+	/* firmware describes a dax device whose node is there; few have another device */
 	if (!check_plain_nodes())
 		check_node_ids();
 	check_auto_online();

@@ -31,8 +31,8 @@ static void explain(const struct device *device, int error)
 	if (error != EINVAL)
 		fail("node %d: %s", device->node, strerror(error));
 	else if (strcmp(device->state, "online"))
-		fail("node %d: %s is not online, but %s: 'cdmctl online %s'", device->node, device->name,
-		     device->state, device->name);
+		fail("node %d: %s is not online, but %s: 'cdmctl online %s'", device->node,
+		     device->name, device->state, device->name);
 	else if (!strstr(device->capabilities, "user_bind"))
 		fail("node %d: %s has not got the capability user_bind, which its driver grants; a program can map /dev/%s",
 		     device->node, device->name, device->name);

@@ -328,7 +328,7 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 			got += req.on_node;
 	}
 	EXPECT_LE(got, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
-	/* With large pages the device has four pageblocks, which is soon the end; but none without */
+	/* With large pages the device has four pageblocks, soon the end; but none without */
 	EXPECT_GE(got, MAY_COMPACT(variant) ? least : 0);
 	munmap(p, size);
 }

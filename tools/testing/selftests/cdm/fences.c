@@ -368,7 +368,7 @@ TEST_F(fences, hugetlb_surplus_under_a_mixed_policy)
 TEST_F_TIMEOUT(fences, nobody_is_killed_for_what_is_on_lists, 120)
 {
 	long page_size = SIZE / self->nr_pages;
-	/* the watermark is 128 pages at most; the sum of free pages lags behind by some on each CPU */
+	/* the watermark is 128 pages at most, and the sum lags behind by some on each CPU */
 	size_t left = (128 + 512) * page_size, size;
 	long long free_bytes;
 	cpu_set_t allowed;
