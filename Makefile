@@ -33,7 +33,7 @@ help:
 	@echo '  make model                spin checks the protocol of allocation, hotplug and removal'
 	@echo '  make verdicts             which tests fail on the unpatched kernel, for the documentation'
 	@echo '  make series               the changes to the kernel as mails for git am, in build/series/'
-	@echo '  make series-check         each applied, compiled, the groups booted, and compared: an hour'
+	@echo '  make series-check         each applied, compiled, the groups booted, and compared: up to an hour'
 	@echo '  make install              cdmctl, its man page and completion (prefix=, DESTDIR=); uninstall, too'
 	@echo '  make clean                remove build/, and cdmctl where it was built'
 	@echo
