@@ -110,21 +110,6 @@ static inline char *map_anonymous(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The size of a huge page of the page table's middle level, which depends on that of small ones */
-static inline size_t huge_page_size(void)
-{
-	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "r");
-	size_t size;
-
-	if (!file || fscanf(file, "%zu", &size) != 1)
-		size = SIZE_MAX;
-	if (file)
-		fclose(file);
-	return size;
-}
-
-#define HUGE_PAGE_IS_LARGER	"a huge page of this kernel is larger than what is tested"
-
 /* Pages of hugetlb of the size that each of our architectures has */
 #define HUGETLB_2M	(MAP_HUGETLB | 21 << MAP_HUGE_SHIFT)
 #define POOL_2M		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
@@ -165,6 +150,17 @@ static inline long read_value(const char *path, const char *key)
 		fclose(file);
 	return value;
 }
+
+/*
+ * The size of a huge page of the page table's middle level, which depends on that of small ones;
+ * SIZE_MAX if there are none
+ */
+static inline size_t huge_page_size(void)
+{
+	return read_value("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "");
+}
+
+#define HUGE_PAGE_IS_LARGER	"a huge page of this kernel is larger than what is tested"
 
 static inline int write_file(const char *path, const char *text)
 {
