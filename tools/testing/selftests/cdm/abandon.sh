@@ -10,18 +10,17 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 nid=2
 
-# card SLOT: what is plugged in there, in the caller's pci, start and block
+# card SLOT: what is plugged in there, in the caller's pci and start
 card()
 {
 	pci=$(cat "/sys/bus/pci/slots/$1/address").0
 	export CDM_TEST_PARENT=$pci
 	start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-	block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 }
 
 test_remove_gives_up()
 {
-	local pci start block ask rc=0
+	local pci start ask rc=0
 
 	"$CDM_PLUG" add || return
 	card 1
@@ -48,7 +47,7 @@ test_remove_gives_up()
 # What a process has pinned stays online with its block alone, and nothing comes back online
 test_remove_gives_up_a_pinned_page()
 {
-	local pci start block node hold device answer one online=0 rc=0
+	local pci start node hold device answer one online=0 rc=0
 
 	card 1
 	echo 3 >/sys/module/cdm/parameters/drain_seconds
@@ -81,7 +80,7 @@ test_remove_gives_up_a_pinned_page()
 
 test_registration_is_stuck()
 {
-	local pci start block before node rc=0
+	local pci start before node rc=0
 
 	[ -d $fail_function ] || skip "a kernel without fail_function" || return
 	before=$(cat $nodes/has_cdm)
@@ -112,7 +111,7 @@ test_registration_is_stuck()
 # All of it is there but for its folder in sysfs, and then it does not go
 test_registered_device_is_stuck()
 {
-	local pci start block node rc=0
+	local pci start node rc=0
 
 	[ -d $fail_function ] || skip "a kernel without fail_function" || return
 	card 2
@@ -136,7 +135,7 @@ test_registered_device_is_stuck()
 # One range is there, the other one is others', and the first does not go
 test_added_in_part_is_stuck()
 {
-	local pci start block rc=0
+	local pci start rc=0
 
 	[ -d $fail_function ] || skip "a kernel without fail_function" || return
 	card 2

@@ -9,8 +9,7 @@
 kmem=$bus/drivers/kmem
 size=$((512 << 20))
 # of 64 MiB
-pages=$((64 << 20 >> 12))
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+pages=$((64 * mib_pages))
 
 # dax_on NODE: the dax device on a node; without one, the one that has no node
 dax_on()

@@ -176,10 +176,9 @@ test_no_hibernation()
 
 test_kcore_has_it()
 {
-	local block start kind phys size
+	local start kind phys size
 
-	block=$(blocks_of "$nid" | head -n 1)
-	start=$((0x$(cat "$block/phys_index") * 0x$(cat /sys/devices/system/memory/block_size_bytes)))
+	start=$((0x$(cat "$(blocks_of "$nid" | head -n 1)/phys_index") * block))
 	while read -r kind _ _ phys _ size _; do
 		[ "$kind" = LOAD ] && [ $((phys <= start && start < phys + size)) = 1 ] && return
 	done < <(readelf -lW /proc/kcore 2>/dev/null)
@@ -219,19 +218,18 @@ damon()
 # What DAMON finds cold on the device stays there; nothing is sent there either
 test_damon()
 {
-	local bytes first rc=0
+	local first rc=0
 
 	! is_module || skip "the module for other kernels has no part in it" || return
-	bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
-	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * bytes))
+	first=$((0x$(cat "$(blocks_of "$nid" | sort -V | head -n 1)/phys_index") * block))
 	start_tool "$here/hold" "$nid" 32
 	expect "before" "$(listen)" "bound $((32 * mib_pages))" || rc=1
-	[ "$(damon migrate_cold $first $((first + 4 * bytes)) 0)" -gt 0 ] ||
+	[ "$(damon migrate_cold $first $((first + 4 * block)) 0)" -gt 0 ] ||
 		fail "DAMON did nothing" || rc=1
 	[[ $(tell go) =~ ^kept\ $((32 * mib_pages))\ wrong\ 0 ]] || fail "pages were pulled off" || rc=1
 	stop_tool || rc=1
 	echo 1 >/proc/sys/vm/drop_caches
-	[ "$(damon migrate_cold $((bytes * 2)) $((bytes * 6)) "$nid")" -gt 0 ] ||
+	[ "$(damon migrate_cold $((block * 2)) $((block * 6)) "$nid")" -gt 0 ] ||
 		fail "DAMON did nothing" || rc=1
 	untouched && return $rc
 }

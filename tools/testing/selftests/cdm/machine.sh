@@ -12,6 +12,9 @@ mib_pages=$(((1 << 20) / page))
 huge_pages=$(($(cat /sys/kernel/mm/transparent_hugepage/hpage_pmd_size 2>/dev/null || echo "$page") / page))
 [ $((huge_pages / mib_pages)) -le 16 ] || huge_pages=1
 
+# a memory block's bytes
+block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
+
 # fail MESSAGE: say why the test that is running fails
 fail()
 {

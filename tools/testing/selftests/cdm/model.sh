@@ -7,7 +7,6 @@
 
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 [ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 # two blocks, which have room for so many buffers of 2 MiB, but for the kernel's reserve
 export CDM_PLUG_MIB=$((2 * block >> 20))
 room=$((CDM_PLUG_MIB / 2))

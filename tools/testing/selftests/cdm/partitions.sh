@@ -8,7 +8,7 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 [ -e $nodes/has_cdm ] || skip_all "a kernel without CONFIG_CDM"
 [ -e $nodes/node4 ] || [ "$(cat $nodes/possible)" = 0-4 ] || skip_all "firmware has one node"
-block_mib=$((0x$(cat /sys/devices/system/memory/block_size_bytes) >> 20))
+block_mib=$((block >> 20))
 export CDM_PLUG_MIB=$((4 * block_mib))
 parameter=/sys/module/cdm_pci/parameters/partitions
 

@@ -15,7 +15,6 @@ driver=/sys/bus/pci/drivers/cdm_pci
 pci=$(cat /sys/bus/pci/slots/1/address).0
 export CDM_TEST_PARENT=$pci
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
-block=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 { echo "$pci" >$driver/unbind; } 2>/dev/null
 
 # how large the devices of with_device are

@@ -8,7 +8,6 @@
 nid=$(device_nodes | head -n 1)
 [ -n "$nid" ] || skip_all "no CDM node"
 cdm=$(cdm_of "$nid")
-block_bytes=$((0x$(cat /sys/devices/system/memory/block_size_bytes)))
 
 test_node_states()
 {
@@ -79,33 +78,33 @@ test_online_and_offline_are_idempotent()
 # Whatever is asked of a single block, it is in ZONE_MOVABLE or offline
 test_blocks_are_movable_only()
 {
-	local block
+	local first
 
-	block=$(blocks_of "$nid" | head -n 1)
-	expect "offline of a block" "$(write offline "$block/state")" ok || return
-	expect online_size "$(cat "$cdm/online_size")" $(($(cat "$cdm/size") - block_bytes)) ||
+	first=$(blocks_of "$nid" | head -n 1)
+	expect "offline of a block" "$(write offline "$first/state")" ok || return
+	expect online_size "$(cat "$cdm/online_size")" $(($(cat "$cdm/size") - block)) ||
 		return
-	expect online_kernel "$(write online_kernel "$block/state")" EPERM || return
-	expect "block's state" "$(cat "$block/state")" offline || return
-	expect online_movable "$(write online_movable "$block/state")" ok || return
-	expect zones "$(cat "$block/valid_zones")" Movable || return
+	expect online_kernel "$(write online_kernel "$first/state")" EPERM || return
+	expect "block's state" "$(cat "$first/state")" offline || return
+	expect online_movable "$(write online_movable "$first/state")" ok || return
+	expect zones "$(cat "$first/valid_zones")" Movable || return
 	test_files
 }
 
 # The first block decides the zone of a plain online: here the node has no zone yet
 test_first_block_refuses_kernel_zone()
 {
-	local block rc=0
+	local first rc=0
 
 	echo offline >"$cdm/state"
-	block=$(blocks_of "$nid" | head -n 1)
-	expect online_kernel "$(write online_kernel "$block/state")" EPERM || rc=1
-	expect online "$(write online "$block/state")" EPERM || rc=1
+	first=$(blocks_of "$nid" | head -n 1)
+	expect online_kernel "$(write online_kernel "$first/state")" EPERM || rc=1
+	expect online "$(write online "$first/state")" EPERM || rc=1
 	expect has_normal_memory "$(list_nodes "$(cat $nodes/has_normal_memory)" | grep -cx "$nid")" 0 ||
 		rc=1
-	expect online_movable "$(write online_movable "$block/state")" ok || rc=1
+	expect online_movable "$(write online_movable "$first/state")" ok || rc=1
 	expect state "$(cat "$cdm/state")" online || rc=1
-	expect online_size "$(cat "$cdm/online_size")" "$block_bytes" || rc=1
+	expect online_size "$(cat "$cdm/online_size")" "$block" || rc=1
 	echo online_movable >"$cdm/state"
 	test_files && return $rc
 }
