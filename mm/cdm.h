@@ -61,6 +61,16 @@ void cdm_close_pcp(int nid);
 void cdm_open_pcp(int nid);
 bool cdm_collect_free(struct zone *zone, unsigned int order);
 
+#ifdef CONFIG_CDM_DMEM
+int cdm_add_region(int nid, u64 size);
+void cdm_remove_region(int nid);
+void cdm_prepare_move(struct folio *to);
+#else
+static inline int cdm_add_region(int nid, u64 size) { return 0; }
+static inline void cdm_remove_region(int nid) { }
+static inline void cdm_prepare_move(struct folio *to) { }
+#endif
+
 /* While one of a device's pages is retired, none of its struct pages goes */
 extern struct mutex cdm_retire_lock;
 

@@ -299,9 +299,13 @@ ALLOW_ERROR_INJECTION(cdm_unplug, ERRNO);
  */
 int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr)
 {
+	int nid = memory_group_find_by_id(mgid)->nid;
 	int rc = cdm_unplug(ranges, nr);
 
-	return rc ?: memory_group_unregister(mgid);
+	if (rc)
+		return rc;
+	cdm_remove_region(nid);
+	return memory_group_unregister(mgid);
 }
 EXPORT_SYMBOL_GPL(cdm_node_remove_memory);
 ALLOW_ERROR_INJECTION(cdm_node_remove_memory, ERRNO);
@@ -347,12 +351,18 @@ static unsigned int cdm_add_ranges(int nid, int mgid, const struct cdm_range *ra
 int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr,
 			const char *name)
 {
+	u64 size = cdm_ranges_size(ranges, nr);
 	unsigned int added;
 	int mgid, rc;
 
-	mgid = memory_group_register_static(nid, PFN_UP(cdm_ranges_size(ranges, nr)));
-	if (mgid < 0)
+	rc = cdm_add_region(nid, size);
+	if (rc)
+		return rc;
+	mgid = memory_group_register_static(nid, PFN_UP(size));
+	if (mgid < 0) {
+		cdm_remove_region(nid);
 		return mgid;
+	}
 
 	added = cdm_add_ranges(nid, mgid, ranges, nr, name, &rc);
 	if (!rc)
@@ -363,6 +373,7 @@ int cdm_node_add_memory(int nid, const struct cdm_range *ranges, unsigned int nr
 		return -ENOTRECOVERABLE;
 	}
 	memory_group_unregister(mgid);
+	cdm_remove_region(nid);
 	return rc;
 }
 EXPORT_SYMBOL_GPL(cdm_node_add_memory);

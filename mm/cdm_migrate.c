@@ -6,6 +6,7 @@
  * Locking: a batch is its caller's; the folios in it are isolated.
  */
 #include <linux/bsearch.h>
+#include <linux/cdm_dmem.h>
 #include <linux/cdm_node.h>
 #include <linux/cleanup.h>
 #include <linux/error-injection.h>
@@ -97,6 +98,10 @@ static struct folio *cdm_new_folio_on_device(struct cdm_batch *batch, unsigned i
 
 	if (!folio && !order && cdm_node_drain_pcp(batch->nid))
 		folio = cdm_try_folio(batch, order);
+	if (folio && cdm_charge_target(folio)) {
+		folio_put(folio);
+		return NULL;
+	}
 	return folio;
 }
 

@@ -8,6 +8,7 @@
  * Locking: what a driver offers for its node is used under cdm_ops_srcu, and what replaces it
  * waits for those who do.
  */
+#include <linux/cdm_dmem.h>
 #include <linux/cdm_node.h>
 #include <linux/error-injection.h>
 #include <linux/mm.h>
@@ -84,6 +85,16 @@ static int cdm_device_copies(int nid, struct folio *to, struct folio *from)
 	return rc;
 }
 
+/* Who has a page moved to a device has got it there, but for a move within it */
+static int cdm_prepare_charge(struct folio *to, struct folio *from)
+{
+	if (folio_nid(to) != folio_nid(from))
+		return cdm_charge_target(to);
+	if (node_is_cdm(folio_nid(to)))
+		cdm_prepare_move(to);
+	return 0;
+}
+
 /*
  * In front of every copy that a migration makes. @atomic is not NULL where a lock may be held
  * that spins (buffer heads). Returns 0 when it is done, an error, or 1 for the CPU to do it.
@@ -97,6 +108,9 @@ int __cdm_copy_folio(struct folio *to, struct folio *from, const void *atomic)
 		return -EHWPOISON;
 	if (atomic)
 		return 1;
+	rc = cdm_prepare_charge(to, from);
+	if (rc)
+		return rc;
 	rc = cdm_device_copies(folio_nid(from), to, from);
 	return rc ? cdm_device_copies(folio_nid(to), to, from) : 0;
 }

@@ -6,6 +6,7 @@
  * device may be drained, a capability taken away and a cpuset changed meanwhile: then the
  * policy behaves as the default one, and comes to life again with the node.
  */
+#include <linux/cdm_dmem.h>
 #include <linux/cdm_node.h>
 #include <linux/cpuset.h>
 #include <linux/huge_mm.h>
@@ -148,7 +149,7 @@ struct mempolicy *__cdm_valid_policy(struct mempolicy *pol)
 		return pol;
 	open = nodes_open_to(current, &current->mems_allowed);
 	nodes_and(open, open, cdm_fallback_map);
-	if (nodes_intersects(pol->nodes, open))
+	if (nodes_intersects(pol->nodes, open) && !cdm_was_refused())
 		return pol;
 	mpol_cond_put(pol);
 	return &cdm_local_policy;

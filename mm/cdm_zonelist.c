@@ -22,6 +22,7 @@
  */
 #define pr_fmt(fmt) "cdm: " fmt
 
+#include <linux/cdm_dmem.h>
 #include <linux/cdm_node.h>
 #include <linux/debugfs.h>
 #include <linux/error-injection.h>
@@ -248,6 +249,9 @@ struct zonelist *__cdm_zonelist(int nid, gfp_t gfp, const nodemask_t *nodemask)
 {
 	if ((gfp & __GFP_THISNODE) || !cdm_nodes_bindable(nodemask))
 		return node_zonelist(nid, gfp);
+	/* Its cgroup may not have more of them, and RAM will do */
+	if (cdm_was_refused() && !nodes_subset(*nodemask, cdm_node_map))
+		return node_zonelist(cdm_ram_nid(nid), gfp);
 	return READ_ONCE(cdm_explicit_lists)[nid];
 }
 

@@ -86,12 +86,21 @@ patch_file()
 	echo "$file"
 }
 
+# listed NAME: the lines of that list in patches/, of the first version's and behind it of that one's own
+listed()
+{
+	local own=$CDM_TOP/patches/$CDM_KVER/$1
+
+	sed '/^#/d' "$CDM_TOP/patches/6.12/$1"
+	[ "$CDM_KVER" = 6.12 ] || [ ! -e "$own" ] || sed '/^#/d' "$own"
+}
+
 # patch_files: the patches for that version, in their order, with their paths
 patch_files()
 {
 	local patch
 
-	sed '/^#/d' "$(patch_file series)" | while read -r patch; do
+	listed series | while read -r patch; do
 		patch_file "$patch"
 	done
 }

@@ -11,6 +11,7 @@
  * grace period and then finds every page counted.
  */
 #include <linux/cdm.h>
+#include <linux/cdm_dmem.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -123,6 +124,9 @@ bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int 
 	if ((flags & CDM_ALLOC_ATOMIC) || cdm_state(cdm) != CDM_ONLINE ||
 	    attempt >= CDM_ALLOC_ATTEMPTS)
 		return false;
+	/* Not for a task that may not have it then */
+	if (!attempt && cdm_has_payer() && !cdm_node_may_charge(cdm->config.nid, nr_pages))
+		return false;
 	/* What lies idle on the CPUs' lists, what mm may free, what the driver can spare */
 	if (!attempt && cdm_node_drain_pcp(cdm->config.nid))
 		return true;
@@ -201,6 +205,50 @@ static noinline struct page *alloc_cleared(struct cdm_device *cdm, unsigned int 
 	return scrubbed(cdm, page, order, flags);
 }
 
+static __always_inline struct page *alloc_uncharged(struct cdm_device *cdm, unsigned int order,
+						    unsigned int flags)
+{
+	struct page *page;
+
+	if (flags & CDM_ALLOC_ZERO)
+		return alloc_cleared(cdm, order, flags);
+	page = try_alloc(cdm, CDM_GFP, order);
+	if (unlikely(!page))
+		return alloc_where_none_is_free(cdm, order, flags);
+	return page;
+}
+
+/**
+ * cdm_charge() - charge the calling task's cgroup for pages that a driver has got
+ * @cdm: the device
+ * @page: the first one
+ * @nr_pages: how many
+ *
+ * Context: Process context.
+ * Return: false when it may not have them, or there is no memory to note it.
+ */
+bool cdm_charge(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
+{
+	/* From now on each page that comes back is asked whose it was */
+	WRITE_ONCE(cdm->plain_pages, 0);
+	return !cdm_node_charge(cdm->config.nid, page_to_pfn(page), nr_pages);
+}
+
+/* Who may not have more of the device may have RAM */
+static noinline struct page *alloc_charged(struct cdm_device *cdm, unsigned int order,
+					   unsigned int flags)
+{
+	struct page *page = alloc_uncharged(cdm, order, flags);
+
+	if (!page || cdm_page_is_spilled(cdm, page) || cdm_charge(cdm, page, 1UL << order))
+		return page;
+	cdm_free_pages(cdm, page, order);
+	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
+	if (!page)
+		cdm_count_failure(cdm, 1UL << order, flags);
+	return page;
+}
+
 /**
  * cdm_alloc_pages() - allocate pages on a device
  * @cdm: the device
@@ -217,21 +265,20 @@ static noinline struct page *alloc_cleared(struct cdm_device *cdm, unsigned int 
  * it may be system RAM (cdm_page_is_spilled()), within the device's budget, and also while the
  * device is offline or drained, but not when it is being unregistered or removed.
  *
+ * In a kernel with the dmem controller the calling task's cgroup is charged for what it gets of
+ * the device, until it is freed: not with CDM_ALLOC_ATOMIC, nor for kernel threads. At its limit
+ * nothing is evicted for it.
+ *
  * Context: Process context, may sleep, also under mmap_lock; any context but NMI with
  * CDM_ALLOC_ATOMIC.
  * Return: pages; NULL when the device has none left, is not online or is being drained, when
- * the budget is used up, or when @order is too large.
+ * the budget is used up, when the cgroup is at its limit, or when @order is too large.
  */
 struct page *cdm_alloc_pages(struct cdm_device *cdm, unsigned int order, unsigned int flags)
 {
-	struct page *page;
-
-	if (flags & CDM_ALLOC_ZERO)
-		return alloc_cleared(cdm, order, flags);
-	page = try_alloc(cdm, CDM_GFP, order);
-	if (unlikely(!page))
-		return alloc_where_none_is_free(cdm, order, flags);
-	return page;
+	if (!(flags & CDM_ALLOC_ATOMIC) && cdm_has_payer())
+		return alloc_charged(cdm, order, flags);
+	return alloc_uncharged(cdm, order, flags);
 }
 EXPORT_SYMBOL_GPL(cdm_alloc_pages);
 
@@ -292,7 +339,7 @@ EXPORT_SYMBOL_GPL(cdm_page_is_spilled);
 /* Is every page that comes back just to be freed? In a read-side critical section of RCU. */
 static __always_inline bool is_sound(const struct cdm_device *cdm)
 {
-	return !READ_ONCE(cdm->abandoned) && !READ_ONCE(cdm_has_bad_pages);
+	return READ_ONCE(cdm->plain_pages) && !READ_ONCE(cdm_has_bad_pages);
 }
 
 /* Put it back once nobody else refers to it; false when there is no memory to wait */
@@ -324,25 +371,39 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 	return false;
 }
 
+/* As free_around_bad(), of what may have no bad page */
+static bool free_now(struct cdm_device *cdm, struct page *page, unsigned int order)
+{
+	if (order && cdm_node_has_bad_page(page, order))
+		return free_around_bad(cdm, page, order);
+	if (order)
+		__free_pages(page, order);
+	else
+		put_page(page);
+	return true;
+}
+
 /*
- * When somebody else refers to a block, when there are bad pages, or when the device was given up:
- * then there may be no struct pages any more, and what comes back is lost. Without memory to wait
- * for others, it is as with any driver's pages.
+ * When somebody else refers to a block, when there are bad pages, when cgroups are charged, or
+ * when the device was given up: then there may be no struct pages any more, and what comes back is
+ * lost. Without memory to wait for others, it is as with any driver's pages.
  */
 static noinline void put_back_with_care(struct cdm_device *cdm, struct page *page,
 					unsigned int order, atomic_t *held)
 {
-	bool left = true;
+	bool is_lost, left = true;
 
 	rcu_read_lock();
-	if (READ_ONCE(cdm->abandoned))
-		; /* lost */
-	else if (is_shared(page, order) && wait_for_others(cdm, page, order))
+	is_lost = READ_ONCE(cdm->abandoned);
+	if (!is_lost && is_shared(page, order) && wait_for_others(cdm, page, order)) {
 		left = false;
-	else if (order && cdm_node_has_bad_page(page, order))
-		left = free_around_bad(cdm, page, order);
-	else
-		__free_pages(page, order);
+	} else {
+		/* A single page that users have, too, is charged until they let go of it */
+		if (is_lost || order || !cdm_put_page_uncharges())
+			cdm_node_uncharge(cdm->config.nid, page_to_pfn(page), 1UL << order);
+		if (!is_lost)
+			left = free_now(cdm, page, order);
+	}
 	if (left)
 		atomic_sub(1 << order, held);
 	rcu_read_unlock();
@@ -350,7 +411,8 @@ static noinline void put_back_with_care(struct cdm_device *cdm, struct page *pag
 
 /*
  * Nearly every page that comes back is just to be freed. Not so one of a block that somebody else
- * refers to, nor when there are bad pages, or when the device was given up.
+ * refers to, nor when there are bad pages, when cgroups are charged, or when the device was given
+ * up.
  */
 static __always_inline bool free_at_once(struct cdm_device *cdm, struct page *page,
 					 unsigned int order)

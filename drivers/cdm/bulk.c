@@ -4,6 +4,7 @@
  * piece that is larger than what the page allocator has.
  */
 #include <linux/cdm.h>
+#include <linux/cdm_dmem.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
@@ -58,6 +59,19 @@ static unsigned long try_alloc_bulk(struct cdm_device *cdm, gfp_t gfp, unsigned 
 	return got;
 }
 
+/* How many the calling task's cgroup may have; the others go back */
+static unsigned long charge_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (!cdm_charge(cdm, pages[i], 1))
+			break;
+	cdm_free_pages_bulk(cdm, nr - i, pages + i);
+	memset_p((void **)pages + i, NULL, nr - i);
+	return i;
+}
+
 /* Neighbours together: to ask the device for each page takes longer than to clear it */
 static void scrub_pages(struct cdm_device *cdm, unsigned long nr, struct page **pages)
 {
@@ -85,6 +99,7 @@ static void scrub_pages(struct cdm_device *cdm, unsigned long nr, struct page **
 unsigned long cdm_alloc_pages_bulk(struct cdm_device *cdm, unsigned int flags, unsigned long nr,
 				   struct page **pages)
 {
+	bool has_payer = !(flags & CDM_ALLOC_ATOMIC) && cdm_has_payer();
 	bool scrub = cdm_device_scrubs(cdm, flags);
 	gfp_t gfp = CDM_GFP | (flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0);
 	unsigned long done = 0, got;
@@ -93,6 +108,8 @@ unsigned long cdm_alloc_pages_bulk(struct cdm_device *cdm, unsigned int flags, u
 	memset_p((void **)pages, NULL, nr);
 	while (done < nr) {
 		got = try_alloc_bulk(cdm, gfp, min(nr - done, BULK_CHUNK), pages + done);
+		if (has_payer)
+			got = charge_pages(cdm, got, pages + done);
 		if (scrub)
 			scrub_pages(cdm, got, pages + done);
 		if (!got) {
@@ -202,6 +219,19 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
 	return page;
 }
 
+static struct page *alloc_contig_uncharged(struct cdm_device *cdm, gfp_t gfp,
+					   unsigned long nr_pages, unsigned int flags)
+{
+	unsigned int attempt = 0;
+	bool is_last = false;
+	struct page *page;
+
+	/* As for a single page: a last look after nothing could be made free */
+	while (!(page = try_alloc_contig(cdm, gfp, nr_pages)) && !is_last)
+		is_last = !cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++);
+	return page;
+}
+
 /**
  * cdm_alloc_contig() - allocate pages in one piece, of any size
  * @cdm: the device
@@ -217,22 +247,22 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
  * Context: Process context, may sleep. Takes mem_hotplug_lock, inside of which pages are moved:
  * the caller holds neither mmap_lock nor a lock that one of its MMU notifiers takes.
  * Return: the first page; NULL when there is no free piece of that size, when @nr_pages is
- * 0, or when the device is not online.
+ * 0, when the device is not online, or when the calling task's cgroup may not have as much.
  */
 struct page *cdm_alloc_contig(struct cdm_device *cdm, unsigned long nr_pages,
 			      unsigned int flags)
 {
-	bool scrub = cdm_device_scrubs(cdm, flags);
+	bool scrub = cdm_device_scrubs(cdm, flags), has_payer = cdm_has_payer();
 	gfp_t gfp = flags & CDM_ALLOC_ZERO && !scrub ? __GFP_ZERO : 0;
-	unsigned int attempt = 0;
-	bool is_last = false;
 	struct page *page;
 
 	if (!nr_pages || nr_pages > PHYS_PFN(cdm->size))
 		return NULL;
-	/* As for a single page: a last look after nothing could be made free */
-	while (!(page = try_alloc_contig(cdm, gfp, nr_pages)) && !is_last)
-		is_last = !cdm_make_room(cdm, nr_pages, flags & ~CDM_ALLOC_ATOMIC, attempt++);
+	page = alloc_contig_uncharged(cdm, gfp, nr_pages, flags);
+	if (page && has_payer && !cdm_charge(cdm, page, nr_pages)) {
+		cdm_free_contig(cdm, page, nr_pages);
+		page = NULL;
+	}
 	if (!page)
 		cdm_count_failure(cdm, nr_pages, flags);
 	else if (scrub)

@@ -81,7 +81,8 @@ enum cdm_state {
  * @collection: looks whether the last reference has gone
  * @first_page: of the first range; with vmemmap a page's index there is a subtraction
  * @first_nr_pages: how many there are
- * @plain_pages: that number, or 0 when none can be freed without a look at @abandoned
+ * @plain_pages: that number, or 0 when none can be freed without a look at @abandoned, and at
+ *	who is charged for it
  * @block_order: a memory block has 2^this pages
  * @nr_blocks: memory blocks of the device
  * @held: pages handed out to drivers, for each memory block
@@ -306,6 +307,7 @@ unsigned int cdm_free_singles(struct cdm_device *cdm, unsigned int nr, struct pa
 void cdm_put_back(struct cdm_device *cdm, struct page *page, unsigned int order);
 bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int flags,
 		   unsigned int attempt);
+bool cdm_charge(struct cdm_device *cdm, struct page *page, unsigned long nr_pages);
 unsigned long cdm_held_pages(struct cdm_device *cdm);
 unsigned long cdm_held_pages_in(struct cdm_device *cdm, unsigned long start_pfn,
 				unsigned long nr_pages);

@@ -4,7 +4,6 @@
  * taking it away does to those who are using it. The last device's range is taken over
  * from its driver and registered anew, with the capabilities of the variant.
  */
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -13,6 +12,7 @@
 
 #include "../../../../drivers/cdm/tests/cdm_test_uapi.h"
 #include "../kselftest_harness.h"
+#include "take_over.h"
 #include "util.h"
 
 #define SIZE	(16 * MIB)
@@ -52,31 +52,6 @@ FIXTURE_VARIANT_ADD(caps, all) { .caps = 15, .names = ALL_CAPS };
 #define MAY_COMPACT(variant)	(!!((variant)->caps & 4))
 #define MAY_COLLAPSE(variant)	(!!((variant)->caps & 8))
 
-/* The PCI device whose memory node @nid is, and where that memory is */
-static int find_range(int nid, char *pci, size_t size, struct cdm_test_register *req)
-{
-	char path[PATH_MAX], target[PATH_MAX];
-	unsigned long long first, last;
-	FILE *file;
-	int rc;
-
-	rc = device_file(nid, "device", path, sizeof(path));
-	if (rc || !realpath(path, target))
-		return rc ?: -errno;
-	snprintf(pci, size, "%s", basename(target));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", pci);
-	file = fopen(path, "r");
-	if (!file)
-		return -errno;
-	if (fscanf(file, "%*[^\n]\n%*[^\n]\n%llx %llx", &first, &last) != 2)
-		rc = -EIO;
-	fclose(file);
-	req->start = first;
-	req->size = last - first + 1;
-	req->nid = nid;
-	return rc;
-}
-
 static int read_caps(int nid, char *line, size_t size)
 {
 	char path[PATH_MAX];
@@ -114,10 +89,7 @@ FIXTURE_SETUP(caps)
 		SKIP(return, "needs the module cdm_test and a CDM node");
 	self->nid = 63 - __builtin_clzl(devices);
 	self->mask = NODE(self->nid);
-	ASSERT_EQ(find_range(self->nid, self->pci, sizeof(self->pci), &req), 0);
-	ASSERT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/unbind", self->pci), 0);
-	snprintf(req.parent, sizeof(req.parent), "%s", self->pci);
-	ASSERT_EQ(ioctl(self->fd, CDM_TEST_REGISTER, &req), 0);
+	ASSERT_EQ(take_over(self->fd, self->nid, self->pci, sizeof(self->pci), &req), 0);
 	ASSERT_EQ(req.nid, self->nid);
 
 	self->p = map_anonymous(SIZE + 2 * MIB);
@@ -133,8 +105,7 @@ FIXTURE_TEARDOWN(caps)
 		return;
 	munmap(self->p, SIZE);
 	EXPECT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
-	EXPECT_EQ(ioctl(self->fd, CDM_TEST_UNREGISTER, 60), 0);
-	EXPECT_EQ(write_file("/sys/bus/pci/drivers/cdm_pci/bind", self->pci), 0);
+	EXPECT_EQ(give_back(self->fd, self->pci), 0);
 	close(self->fd);
 }
 

@@ -57,6 +57,12 @@ test_bad_page_not_recorded()
 {
 	registration $nid "bad_page=$((start + page))" cdm_node_retire_page 12 ENOMEM
 }
+test_no_region()
+{
+	grep -q '^cdm_add_region' ${fail_function%/*}/error_injection/list ||
+		skip "the kernel has no dmem controller" || return
+	registration $nid "" cdm_add_region 12 ENOMEM
+}
 test_memory_not_added() { registration $nid "" cdm_node_add_memory 17 EEXIST; }
 test_memory_not_onlined() { registration $nid "" cdm_node_online_memory 1 EPERM; }
 test_no_use_for_mm() { registration $nid "" cdm_node_set_ops 12 ENOMEM; }
@@ -238,7 +244,7 @@ test_no_untagging()
 	expect has_cdm "$(cat $nodes/has_cdm)" "" && return $rc
 }
 
-run_tests no_node_id no_lists no_tag no_job no_thread bad_page_not_recorded memory_not_added \
+run_tests no_node_id no_lists no_tag no_job no_thread bad_page_not_recorded no_region memory_not_added \
 	memory_not_onlined no_use_for_mm no_device_file no_folder_in_sysfs state_changes half_of_the_blocks \
 	block_that_does_not_come_back half_of_the_blocks_at_registration unregistration retirement \
 	open_of_the_file migration bringing_back remove_tries_again no_untagging

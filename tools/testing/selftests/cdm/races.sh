@@ -18,6 +18,24 @@ pci=$(basename "$(readlink -f "$(cdm_of "$nid")/device")")
 start=$(awk 'NR == 3 { print $1 }' "/sys/bus/pci/devices/$pci/resource")
 end=$((SECONDS + ${CDM_RACE_SECONDS:-60}))
 
+# what a part of it is charged to, where the kernel has such
+group=/sys/fs/cgroup/cdm_races
+if [ -e /sys/fs/cgroup/dmem.capacity ]; then
+	echo +dmem >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir $group
+fi
+
+# begin JOB: again and again, in the background
+begin()
+{
+	case $1 in
+	policies | files | migration | bad_pages)
+		[ ! -e $group ] || echo "$BASHPID" >$group/cgroup.procs
+		;;
+	esac
+	again $end "$1"
+}
+
 # did WHAT: it came to that
 did() { echo >>"/tmp/cdm_race_did_$1"; }
 
@@ -137,19 +155,26 @@ readers()
 	numactl -H >/dev/null
 } 2>/dev/null
 
+charges()
+{
+	! grep -q ' [1-9]' $group/dmem.current || did charges
+	sleep 0.3
+}
+
 test_everybody_at_once()
 {
-	local job comes_and_goes=driver ways="unbind bind" what rc=0
+	local job comes_and_goes=driver ways="unbind bind" charges='' what rc=0
 
+	[ ! -e $group ] || charges=charges
 	[ ! -e /sys/bus/pci/slots/1 ] || comes_and_goes=pulled ways=pull
 	rm -f /tmp/cdm_race_lost /tmp/cdm_race_did_*
 	for job in whole_device single_blocks $comes_and_goes cancel allocations policies pins \
-		files readers migration bad_pages; do
-		again $end "$job" &
+		files readers migration bad_pages $charges; do
+		begin "$job" &
 	done
 	wait
 	# nobody was kept from it all the time
-	for what in whole_device offline_a_block $ways cancel retire migrate allocate hold holdpin write; do
+	for what in whole_device offline_a_block $ways $charges cancel retire migrate allocate hold holdpin write; do
 		[ -e "/tmp/cdm_race_did_$what" ] || fail "not once: $what" || { rc=1 && continue; }
 		echo "# $what $(wc -l <"/tmp/cdm_race_did_$what")"
 	done
@@ -161,6 +186,8 @@ test_as_good_as_new()
 {
 	local cdm
 
+	echo 1 >/proc/sys/vm/drop_caches
+	[ ! -e $group ] || expect "what is charged" "$(grep -v ' 0$' $group/dmem.current)" "" || return
 	# anew: it has no bad pages then
 	{ echo "$pci" >/sys/bus/pci/drivers/cdm_pci/unbind; } 2>/dev/null
 	echo "$pci" >/sys/bus/pci/drivers/cdm_pci/bind
