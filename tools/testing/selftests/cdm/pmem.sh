@@ -8,7 +8,7 @@
 command -v ndctl >/dev/null || skip_all "needs ndctl"
 
 # of 8 MiB: what is behind a CXL bridge takes QEMU long
-pages=$((8 << 20 >> 12))
+pages=$((8 * mib_pages))
 cxl=/sys/bus/cxl
 
 # devdax_of REGION: makes its namespace a dax device, and prints that one's name. Where there are
