@@ -34,7 +34,7 @@ static inline int find_range(int nid, char *pci, size_t size, struct cdm_test_re
 	return rc;
 }
 
-/* Node @nid's memory, with what @req says of it; the PCI device is in @pci. 0, or a negative errno. */
+/* Node @nid's memory, as @req says; the PCI device is in @pci. 0, or a negative errno. */
 static inline int take_over(int fd, int nid, char *pci, size_t size, struct cdm_test_register *req)
 {
 	int rc = find_range(nid, pci, size, req);
