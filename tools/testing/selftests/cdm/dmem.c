@@ -106,6 +106,8 @@ FIXTURE_SETUP(dmem)
 	ASSERT_NE(self->p, NULL);
 	self->p = (char *)(((uintptr_t)self->p + 2 * MIB - 1) & -(2 * MIB));
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_NOHUGEPAGE), 0);
+	/* Where there is a cpuset, what prefers a device gets RAM */
+	ASSERT_EQ(write_file(TOP "/cgroup.subtree_control", "-cpuset"), 0);
 	ASSERT_EQ(write_file(TOP "/cgroup.subtree_control", "+dmem"), 0);
 	/* of a test that ended early */
 	rmdir(INNER);
