@@ -167,6 +167,16 @@ static struct page *alloc_for_pinner(struct cdm_device *cdm, unsigned int order,
 	return page;
 }
 
+/* Where the device has nothing for the caller */
+static struct page *spill_or_fail(struct cdm_device *cdm, unsigned int order, unsigned int flags)
+{
+	struct page *page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
+
+	if (!page)
+		cdm_count_failure(cdm, 1UL << order, flags);
+	return page;
+}
+
 /* Out of the way of those who find a page at once */
 static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, unsigned int order,
 						      unsigned int flags)
@@ -188,10 +198,7 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 	}
 	if (page)
 		return scrubbed(cdm, page, order, flags);
-	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
-	if (!page)
-		cdm_count_failure(cdm, 1UL << order, flags);
-	return page;
+	return spill_or_fail(cdm, order, flags);
 }
 
 /* What is cleared takes so long that a call more does not matter */
@@ -229,8 +236,9 @@ static __always_inline struct page *alloc_uncharged(struct cdm_device *cdm, unsi
  */
 bool cdm_charge(struct cdm_device *cdm, struct page *page, unsigned long nr_pages)
 {
-	/* From now on each page that comes back is asked whose it was */
-	WRITE_ONCE(cdm->plain_pages, 0);
+	/* From now on each page that comes back is asked whose it was. All who free read it. */
+	if (READ_ONCE(cdm->plain_pages))
+		WRITE_ONCE(cdm->plain_pages, 0);
 	return !cdm_node_charge(cdm->config.nid, page_to_pfn(page), nr_pages);
 }
 
@@ -243,10 +251,7 @@ static noinline struct page *alloc_charged(struct cdm_device *cdm, unsigned int 
 	if (!page || cdm_page_is_spilled(cdm, page) || cdm_charge(cdm, page, 1UL << order))
 		return page;
 	cdm_free_pages(cdm, page, order);
-	page = flags & CDM_ALLOC_SPILL ? cdm_spill(cdm, order, flags) : NULL;
-	if (!page)
-		cdm_count_failure(cdm, 1UL << order, flags);
-	return page;
+	return spill_or_fail(cdm, order, flags);
 }
 
 /**
@@ -374,12 +379,12 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 /* As free_around_bad(), of what may have no bad page */
 static bool free_now(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	if (order && cdm_node_has_bad_page(page, order))
-		return free_around_bad(cdm, page, order);
-	if (order)
-		__free_pages(page, order);
-	else
+	if (!order)
 		put_page(page);
+	else if (cdm_node_has_bad_page(page, order))
+		return free_around_bad(cdm, page, order);
+	else
+		__free_pages(page, order);
 	return true;
 }
 

@@ -19,9 +19,6 @@
 #define GROUP	"/sys/fs/cgroup/cdm_caps"
 #define ALL_CAPS	"user_bind reclaim compaction thp_collapse"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 #ifndef MADV_SOFT_OFFLINE
 #define MADV_SOFT_OFFLINE 101
 #endif

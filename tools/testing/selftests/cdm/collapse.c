@@ -9,10 +9,6 @@
  */
 #include "util.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 #define SIZE (2 * MIB)
 
 static char *map_shared(void)

@@ -41,14 +41,6 @@ static int set(const char *group, const char *file, const char *value)
 	return write_file(path, value);
 }
 
-static int enter(const char *group)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	return write_file(path, "0");
-}
-
 /* The first version's groups hold no task before they have CPUs and memory */
 static int make_group(const char *group, const char *mems, bool v1)
 {
@@ -112,7 +104,7 @@ FIXTURE_TEARDOWN(cpusets)
 		return;
 	munmap(self->p, SIZE);
 	EXPECT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
-	EXPECT_EQ(enter(self->top), 0);
+	EXPECT_EQ(enter_cgroup(self->top), 0);
 	EXPECT_TRUE(!rmdir(self->group) || errno == ENOENT);
 	if (variant->v1)
 		EXPECT_EQ(umount(V1_TOP), 0);
@@ -153,7 +145,7 @@ TEST_F(cpusets, default_is_ram)
 {
 	EXPECT_EQ(mems_allowed(), RAM_NODES);
 	ASSERT_EQ(make_group(self->group, variant->v1 ? "0-1" : NULL, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES);
 	/* A second version's group without mems of its own has nothing to say about it */
 	EXPECT_EQ(try_bind(self), variant->v1 ? EINVAL : 0);
@@ -162,7 +154,7 @@ TEST_F(cpusets, default_is_ram)
 TEST_F(cpusets, named_is_granted)
 {
 	ASSERT_EQ(make_group(self->group, self->with, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
 	/* Only by name, even so */
 	memset(self->p, 1, SIZE);
@@ -180,7 +172,7 @@ TEST_F(cpusets, left_out_is_refused)
 	void *page = self->p;
 
 	ASSERT_EQ(make_group(self->group, "0", variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	memset(self->p, 1, SIZE);
 	EXPECT_EQ(try_bind(self), EINVAL);
 	EXPECT_EQ(set_mempolicy(MPOL_BIND, &self->mask, MAXNODE), -1);
@@ -196,7 +188,7 @@ TEST_F(cpusets, device_alone_is_refused)
 {
 	ASSERT_EQ(make_group(self->group, "0", variant->v1), 0);
 	EXPECT_EQ(set(self->group, "mems", self->device), -EINVAL);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	EXPECT_EQ(mems_allowed(), NODE(0));
 }
 
@@ -213,18 +205,18 @@ TEST_F(cpusets, inherited)
 		snprintf(child, sizeof(child), "%s/child", self->group);
 	}
 	ASSERT_EQ(make_group(child, variant->v1 ? self->with : NULL, variant->v1), 0);
-	ASSERT_EQ(enter(child), 0);
+	ASSERT_EQ(enter_cgroup(child), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
 	EXPECT_EQ(try_bind(self), 0);
-	ASSERT_EQ(enter(self->top), 0);
+	ASSERT_EQ(enter_cgroup(self->top), 0);
 
 	EXPECT_EQ(set(child, "mems", "0-1"), 0);
 	ASSERT_EQ(set(self->group, "mems", "0-1"), 0);
 	EXPECT_EQ(set(child, "mems", self->with), variant->v1 ? -EACCES : 0);
-	ASSERT_EQ(enter(child), 0);
+	ASSERT_EQ(enter_cgroup(child), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES);
 	EXPECT_EQ(try_bind(self), EINVAL);
-	ASSERT_EQ(enter(self->top), 0);
+	ASSERT_EQ(enter_cgroup(self->top), 0);
 	EXPECT_EQ(rmdir(child), 0);
 }
 
@@ -240,7 +232,7 @@ TEST_F(cpusets, parent_set_after_child)
 	ASSERT_EQ(write_file(child, "+cpuset"), 0);
 	snprintf(child, sizeof(child), "%s/child", self->group);
 	ASSERT_EQ(make_group(child, self->with, false), 0);
-	ASSERT_EQ(enter(child), 0);
+	ASSERT_EQ(enter_cgroup(child), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
 	EXPECT_EQ(try_bind(self), 0);
 
@@ -248,12 +240,12 @@ TEST_F(cpusets, parent_set_after_child)
 	EXPECT_EQ(mems_allowed(), RAM_NODES);
 	EXPECT_EQ(try_bind(self), EINVAL);
 	/* A group with tasks keeps its mems */
-	ASSERT_EQ(enter(self->top), 0);
+	ASSERT_EQ(enter_cgroup(self->top), 0);
 	ASSERT_EQ(set(self->group, "mems", "\n"), 0);
-	ASSERT_EQ(enter(child), 0);
+	ASSERT_EQ(enter_cgroup(child), 0);
 	EXPECT_EQ(mems_allowed(), RAM_NODES | self->mask);
 	EXPECT_EQ(try_bind(self), 0);
-	ASSERT_EQ(enter(self->top), 0);
+	ASSERT_EQ(enter_cgroup(self->top), 0);
 	EXPECT_EQ(rmdir(child), 0);
 }
 
@@ -263,7 +255,7 @@ TEST_F(cpusets, taken_away_and_given_back)
 	long quarter = self->nr_pages / 4, bytes = SIZE / 4;
 
 	ASSERT_EQ(make_group(self->group, self->with, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	ASSERT_EQ(try_bind(self), 0);
 	memset(self->p, 1, bytes);
 
@@ -291,7 +283,7 @@ TEST_F(cpusets, naming_it_moves_nobody)
 	ASSERT_EQ(make_group(self->group, "0-1", variant->v1), 0);
 	if (variant->v1)
 		ASSERT_EQ(set(self->group, "memory_migrate", "1"), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram, MAXNODE, 0), 0);
 	memset(self->p, 1, SIZE);
 	ASSERT_EQ(read_frames(self->p, self->nr_pages, before), 0);
@@ -318,7 +310,7 @@ TEST_F(cpusets, policies_are_remapped_around_it)
 
 	snprintf(mems, sizeof(mems), "0,%d", self->nid);
 	ASSERT_EQ(make_group(self->group, mems, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram, MAXNODE, 0), 0);
 	snprintf(mems, sizeof(mems), "1,%d", self->nid);
 	ASSERT_EQ(set(self->group, "mems", mems), 0);
@@ -338,7 +330,7 @@ TEST_F(cpusets, static_and_relative_flags)
 	int mode;
 
 	ASSERT_EQ(make_group(self->group, self->with, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 
 	/* The third of the allowed nodes would be the device: it is folded onto RAM */
 	ASSERT_EQ(mbind(self->p, SIZE / 2, MPOL_BIND | MPOL_F_RELATIVE_NODES, &third, MAXNODE, 0),
@@ -378,7 +370,7 @@ TEST_F(cpusets, unplugged_while_named)
 	unsigned long again = variant->v1 ? RAM_NODES : RAM_NODES | self->mask;
 
 	ASSERT_EQ(make_group(self->group, self->with, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	ASSERT_EQ(try_bind(self), 0);
 	memset(self->p, 7, SIZE / 2);
 	ASSERT_EQ(set_state(self->nid, "offline"), 0);
@@ -406,7 +398,7 @@ TEST_F(cpusets, hot_plug_moves_nobody)
 		SKIP(return, "needs two devices");
 	ASSERT_TRUE(before && after);
 	ASSERT_EQ(make_group(self->group, self->with, variant->v1), 0);
-	ASSERT_EQ(enter(self->group), 0);
+	ASSERT_EQ(enter_cgroup(self->group), 0);
 	ASSERT_EQ(mbind(self->p, SIZE / 2, MPOL_BIND, &ram, MAXNODE, 0), 0);
 	ASSERT_EQ(mbind(self->p + SIZE / 2, SIZE / 2, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
 	memset(self->p, 1, SIZE);

@@ -24,10 +24,6 @@
 
 #define NR_THREADS	4
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 /* CDM_ALLOC_SPILL */
 #define SPILL	8
 
@@ -70,14 +66,6 @@ static int limit(const FIXTURE_DATA(dmem) *self)
 	return set_max(self, "4M");
 }
 
-static int enter(const char *group)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	return write_file(path, "0");
-}
-
 static int open_device(const FIXTURE_DATA(dmem) *self)
 {
 	char path[32];
@@ -113,7 +101,7 @@ FIXTURE_SETUP(dmem)
 	rmdir(INNER);
 	rmdir(GROUP);
 	ASSERT_EQ(mkdir(GROUP, 0755), 0);
-	ASSERT_EQ(enter(GROUP), 0);
+	ASSERT_EQ(enter_cgroup(GROUP), 0);
 	signal(SIGBUS, on_sigbus);
 }
 
@@ -124,7 +112,7 @@ FIXTURE_TEARDOWN(dmem)
 	munmap(self->p, SIZE);
 	EXPECT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
 	EXPECT_EQ(charged(self), 0);
-	EXPECT_EQ(enter(TOP), 0);
+	EXPECT_EQ(enter_cgroup(TOP), 0);
 	EXPECT_EQ(rmdir(GROUP), 0);
 	EXPECT_EQ(give_back(self->fd, self->pci), 0);
 	close(self->fd);
@@ -266,16 +254,16 @@ TEST_F(dmem, limit_above)
 {
 	ASSERT_EQ(bind_to_device(self), 0);
 	ASSERT_EQ(limit(self), 0);
-	ASSERT_EQ(enter(TOP), 0);
+	ASSERT_EQ(enter_cgroup(TOP), 0);
 	ASSERT_EQ(write_file(GROUP "/cgroup.subtree_control", "+dmem"), 0);
 	ASSERT_EQ(mkdir(INNER, 0755), 0);
-	ASSERT_EQ(enter(INNER), 0);
+	ASSERT_EQ(enter_cgroup(INNER), 0);
 	EXPECT_EQ(touch(self->p, SIZE, self->page_size), LIMIT);
 	EXPECT_EQ(read_group(INNER, "current", self->region), LIMIT);
 	EXPECT_EQ(charged(self), LIMIT);
 	EXPECT_EQ(read_group(TOP, "current", self->region), LIMIT);
 	/* The group goes while its pages are there, and what they are charged to stays */
-	ASSERT_EQ(enter(TOP), 0);
+	ASSERT_EQ(enter_cgroup(TOP), 0);
 	ASSERT_EQ(rmdir(INNER), 0);
 	EXPECT_EQ(charged(self), LIMIT);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_DONTNEED), 0);
@@ -286,11 +274,11 @@ TEST_F(dmem, limit_above)
 TEST_F(dmem, root)
 {
 	ASSERT_EQ(bind_to_device(self), 0);
-	ASSERT_EQ(enter(TOP), 0);
+	ASSERT_EQ(enter_cgroup(TOP), 0);
 	memset(self->p, 1, SIZE / 2);
 	EXPECT_EQ(read_group(TOP, "current", self->region), 0);
 	/* and who comes along with it later is charged for the rest */
-	ASSERT_EQ(enter(GROUP), 0);
+	ASSERT_EQ(enter_cgroup(GROUP), 0);
 	memset(self->p, 1, SIZE);
 	EXPECT_EQ(charged(self), SIZE / 2);
 }

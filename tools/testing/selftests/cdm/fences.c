@@ -13,10 +13,6 @@
 
 #define SIZE	(8 * MIB)
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 FIXTURE(fences) {
 	int nid;
 	unsigned long mask;
@@ -75,15 +71,12 @@ FIXTURE_TEARDOWN(fences)
 /* Into a memory cgroup of its own, to which all of the range is charged */
 static int enter_group(FIXTURE_DATA(fences) *self, const char *group)
 {
-	char path[128], pid[16];
 	int rc = write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	snprintf(pid, sizeof(pid), "%d", getpid());
 	if (!rc && mkdir(group, 0755))
 		rc = -errno;
 	if (!rc)
-		rc = write_file(path, pid);
+		rc = enter_cgroup(group);
 	if (!rc && madvise(self->p, SIZE, MADV_DONTNEED))
 		rc = -errno;
 	memset(self->p, 1, SIZE);
@@ -92,10 +85,7 @@ static int enter_group(FIXTURE_DATA(fences) *self, const char *group)
 
 static int leave_group(const char *group)
 {
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return write_file("/sys/fs/cgroup/cgroup.procs", pid) ?: rmdir(group);
+	return enter_cgroup("/sys/fs/cgroup") ?: rmdir(group);
 }
 
 TEST_F(fences, madvise_pageout)

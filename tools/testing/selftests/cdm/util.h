@@ -21,6 +21,10 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 #define MIB		(1UL << 20)
 #define MAX_NODES	64
 #define NODE(n)		(1UL << (n))
@@ -236,6 +240,15 @@ static inline int device_path(int nid, char *path, size_t size)
 	return 0;
 }
 
+/* The calling process, with all of its threads */
+static inline int enter_cgroup(const char *group)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
+	return write_file(path, "0");
+}
+
 #define CHILD_CPUSET "/sys/fs/cgroup/cdm_child"
 
 /* One cpuset anywhere makes the page allocator check cpusets for everybody */
@@ -251,19 +264,12 @@ static inline int make_child_cpuset(void)
 /* Into the child, which is given these nodes and all CPUs */
 static inline int enter_child_cpuset(const char *mems)
 {
-	char pid[16];
-	int rc = write_file(CHILD_CPUSET "/cpuset.mems", mems);
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return rc ?: write_file(CHILD_CPUSET "/cgroup.procs", pid);
+	return write_file(CHILD_CPUSET "/cpuset.mems", mems) ?: enter_cgroup(CHILD_CPUSET);
 }
 
 static inline int remove_child_cpuset(void)
 {
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	write_file("/sys/fs/cgroup/cgroup.procs", pid);
+	enter_cgroup("/sys/fs/cgroup");
 	return rmdir(CHILD_CPUSET);
 }
 
