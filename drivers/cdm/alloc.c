@@ -379,12 +379,12 @@ static bool free_around_bad(struct cdm_device *cdm, struct page *page, unsigned 
 /* As free_around_bad(), of what may have no bad page */
 static bool free_now(struct cdm_device *cdm, struct page *page, unsigned int order)
 {
-	if (!order)
-		put_page(page);
-	else if (cdm_node_has_bad_page(page, order))
+	if (order && cdm_node_has_bad_page(page, order))
 		return free_around_bad(cdm, page, order);
-	else
+	if (order)
 		__free_pages(page, order);
+	else
+		put_page(page);
 	return true;
 }
 

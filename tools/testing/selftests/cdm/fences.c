@@ -215,7 +215,7 @@ TEST_F(fences, compaction)
 TEST_F(fences, collapse)
 {
 	if (huge_page_size() > SIZE)
-		SKIP(return, HUGE_PAGE_IS_LARGER);
+		SKIP(return, NO_HUGE_PAGE);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
 	EXPECT_EQ(madvise(self->p, SIZE, MADV_COLLAPSE), -1);
 	EXPECT_EQ(moved_pages(self), 0);
@@ -227,7 +227,7 @@ TEST_F(fences, khugepaged)
 	long before = read_value(full_scans, ""), i;
 
 	if (huge_page_size() > SIZE)
-		SKIP(return, HUGE_PAGE_IS_LARGER);
+		SKIP(return, NO_HUGE_PAGE);
 	ASSERT_EQ(write_file(KHUGEPAGED "scan_sleep_millisecs", "10"), 0);
 	ASSERT_EQ(write_file(KHUGEPAGED "alloc_sleep_millisecs", "10"), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
@@ -245,7 +245,7 @@ TEST_F(fences, underused_huge_page)
 	char *huge = (char *)(((uintptr_t)p + 2 * MIB - 1) & -(2 * MIB));
 
 	if (huge_page_size() > 2 * MIB)
-		SKIP(return, HUGE_PAGE_IS_LARGER);
+		SKIP(return, NO_HUGE_PAGE);
 	ASSERT_NE(p, NULL);
 	ASSERT_EQ(write_file(limit, "10"), 0);
 	ASSERT_EQ(madvise(huge, 2 * MIB, MADV_HUGEPAGE), 0);
@@ -318,6 +318,8 @@ TEST_F(fences, hugetlb_surplus)
 	pid_t pid;
 	char *p;
 
+	if (!has_pool_2m())
+		SKIP(return, NO_POOL_2M);
 	ASSERT_EQ(write_file(overcommit, "4"), 0);
 	pid = fork();
 	ASSERT_GE(pid, 0);
@@ -342,6 +344,8 @@ TEST_F(fences, hugetlb_surplus_under_a_mixed_policy)
 	unsigned long both = self->mask | NODE(0);
 	char *p;
 
+	if (!has_pool_2m())
+		SKIP(return, NO_POOL_2M);
 	ASSERT_EQ(write_file("/proc/sys/vm/compact_memory", "1"), 0);
 	ASSERT_EQ(write_file(overcommit, "4"), 0);
 	p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE,

@@ -90,7 +90,7 @@ FIXTURE_SETUP(migrate)
 	ASSERT_NE(self->map, MAP_FAILED);
 	self->p = (char *)(((uintptr_t)self->map + 2 * MIB - 1) & -(2 * MIB));
 	if (variant->kind == HUGE && huge_page_size() > SIZE)
-		SKIP(return, HUGE_PAGE_IS_LARGER);
+		SKIP(return, NO_HUGE_PAGE);
 	madvise(self->p, SIZE, variant->kind == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	p = self->p;
 	for (i = 0; i < self->nr; i++) {
@@ -340,6 +340,8 @@ TEST_F(migrate, hugetlb)
 
 	if (variant->kind != ANONYMOUS)
 		SKIP(return, "is about hugetlb");
+	if (!has_pool_2m())
+		SKIP(return, NO_POOL_2M);
 	ASSERT_EQ(write_file(POOL_2M "nr_hugepages", "1"), 0);
 	p = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | HUGETLB_2M,
 		 -1, 0);

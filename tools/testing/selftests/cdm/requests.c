@@ -128,6 +128,8 @@ TEST_F(requests, huge_pages_of_a_pool)
 {
 	char *huge;
 
+	if (!has_pool_2m())
+		SKIP(return, NO_POOL_2M);
 	ASSERT_EQ(write_file(POOL_2M "nr_hugepages", "4"), 0);
 	huge = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | HUGETLB_2M,
 		    -1, 0);

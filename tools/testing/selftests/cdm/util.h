@@ -114,9 +114,15 @@ static inline char *map_anonymous(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Pages of hugetlb of the size that each of our architectures has */
+/* Pages of hugetlb of a size that all have but POWER with hash page tables */
 #define HUGETLB_2M	(MAP_HUGETLB | 21 << MAP_HUGE_SHIFT)
 #define POOL_2M		"/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define NO_POOL_2M	"a kernel without huge pages of 2 MiB"
+
+static inline bool has_pool_2m(void)
+{
+	return !access(POOL_2M, F_OK);
+}
 
 /* Pages of a touched range that are on one of the nodes in @mask; -1 on error */
 static inline long pages_on(char *start, size_t size, unsigned long mask)
@@ -164,7 +170,7 @@ static inline size_t huge_page_size(void)
 	return read_value("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "");
 }
 
-#define HUGE_PAGE_IS_LARGER	"a huge page of this kernel is larger than what is tested"
+#define NO_HUGE_PAGE	"huge pages of this kernel are larger than what is tested, or there are none"
 
 static inline int write_file(const char *path, const char *text)
 {
