@@ -10,6 +10,21 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 nid=2
 
+# what is charged for all that is taken here, where the kernel has such
+group=/sys/fs/cgroup/cdm_abandon
+if [ -e /sys/fs/cgroup/dmem.capacity ]; then
+	echo +dmem >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir $group
+	echo $$ >$group/cgroup.procs
+fi
+
+# charged PAGES: for node 2
+charged()
+{
+	[ ! -e $group ] || expect "charged" "$(grep "^cdm/node$nid " $group/dmem.current)" \
+		"cdm/node$nid $(($1 * page))"
+}
+
 # card SLOT: what is plugged in there, in the caller's pci and start
 card()
 {
@@ -32,6 +47,7 @@ test_remove_gives_up()
 	for ask in "register $start $block $nid|ok $nid" "alloc $nid 3 10|ok 80 0" "remove|ok"; do
 		expect "${ask%|*}" "$(tell "${ask%|*}")" "${ask#*|}" || rc=1
 	done
+	charged 80 || rc=1
 	expect "reports" "$(dmesg | grep -c 'pages 80 the driver')" 1 || rc=1
 	expect "losses" "$(dmesg | grep -c '80 pages at .* were not given back')" 1 || rc=1
 	expect has_cdm "$(cat $nodes/has_cdm)" "" || rc=1
@@ -39,6 +55,7 @@ test_remove_gives_up()
 	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 0 || rc=1
 	# gives its pages back, too late: they stay lost, and nothing breaks
 	stop_tool || rc=1
+	charged 0 || rc=1
 	expect "iomem entries" "$(grep -c 'System RAM (cdm' /proc/iomem)" 1 || rc=1
 	expect HardwareCorrupted "$(awk '/HardwareCorrupted/ { print $2 }' /proc/meminfo)" 0 || rc=1
 	return $rc
