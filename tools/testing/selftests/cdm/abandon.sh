@@ -10,7 +10,7 @@
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
 nid=2
 
-# what is charged for all that is taken here, where the kernel has such
+# what is charged for all that is taken here, where the kernel has the dmem controller
 group=/sys/fs/cgroup/cdm_abandon
 if [ -e /sys/fs/cgroup/dmem.capacity ]; then
 	echo +dmem >/sys/fs/cgroup/cgroup.subtree_control
@@ -21,7 +21,7 @@ fi
 # charged PAGES: for node 2
 charged()
 {
-	[ ! -e $group ] || expect "charged" "$(grep "^cdm/node$nid " $group/dmem.current)" \
+	[ ! -e /sys/fs/cgroup/dmem.capacity ] || expect "charged" "$(grep "^cdm/node$nid " $group/dmem.current)" \
 		"cdm/node$nid $(($1 * page))"
 }
 

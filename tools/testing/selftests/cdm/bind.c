@@ -124,11 +124,14 @@ TEST_F(bind, huge_pages)
 	char *p = map_anonymous(2 * SIZE);
 	char *aligned = (char *)(((unsigned long)p + 2 * MIB - 1) & -(2 * MIB));
 
+	if (huge_page_size() > SIZE)
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_NE(p, NULL);
 	ASSERT_EQ(madvise(aligned, SIZE, MADV_HUGEPAGE), 0);
 	ASSERT_EQ(mbind(aligned, SIZE, MPOL_BIND, &mask, MAXNODE, 0), 0);
 	memset(aligned, 1, SIZE);
 	EXPECT_EQ(pages_on(aligned, SIZE, mask), self->nr_pages);
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"), SIZE / 1024);
 	munmap(p, 2 * SIZE);
 }
 

@@ -336,7 +336,7 @@ TEST_F_TIMEOUT(caps, compaction, 600)
 TEST_F(caps, thp_collapse)
 {
 	if (huge_page_size() > SIZE)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	if (!MAY_BIND(variant))
 		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(bind_and_touch(self), 0);

@@ -297,7 +297,7 @@ TEST_F(dmem, huge_pages)
 	size_t huge = huge_page_size();
 
 	if (huge > SIZE / 4)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_EQ(bind_to_device(self), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
 	ASSERT_EQ(set_max(self, "5M"), 0);
@@ -319,7 +319,7 @@ TEST_F(dmem, collapsed)
 	size_t huge = huge_page_size();
 
 	if (huge > SIZE / 4)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_EQ(bind_to_device(self), 0);
 	memset(self->p, 1, SIZE);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);

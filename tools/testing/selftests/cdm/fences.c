@@ -215,7 +215,7 @@ TEST_F(fences, compaction)
 TEST_F(fences, collapse)
 {
 	if (huge_page_size() > SIZE)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
 	EXPECT_EQ(madvise(self->p, SIZE, MADV_COLLAPSE), -1);
 	EXPECT_EQ(moved_pages(self), 0);
@@ -227,7 +227,7 @@ TEST_F(fences, khugepaged)
 	long before = read_value(full_scans, ""), i;
 
 	if (huge_page_size() > SIZE)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_EQ(write_file(KHUGEPAGED "scan_sleep_millisecs", "10"), 0);
 	ASSERT_EQ(write_file(KHUGEPAGED "alloc_sleep_millisecs", "10"), 0);
 	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
@@ -245,7 +245,7 @@ TEST_F(fences, underused_huge_page)
 	char *huge = (char *)(((uintptr_t)p + 2 * MIB - 1) & -(2 * MIB));
 
 	if (huge_page_size() > 2 * MIB)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	ASSERT_NE(p, NULL);
 	ASSERT_EQ(write_file(limit, "10"), 0);
 	ASSERT_EQ(madvise(huge, 2 * MIB, MADV_HUGEPAGE), 0);

@@ -152,7 +152,7 @@ TEST_F(file, bound_to_the_device_beside_it)
 TEST_F(file, two_mib_at_a_time)
 {
 	if (huge_page_size() > SIZE)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	/* aligned, because the file's are */
 	ASSERT_EQ((uintptr_t)self->p % (2 * MIB), 0);
 	self->p[2 * MIB + 5] = 1;

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Devices under POWER's hash page tables, where QEMU lets nobody map a PCI device's memory cacheable:
-# persistent memory is what can be had. In scripts/vm --topology hash. The nodes stay, for the programs
-# that come next.
+# Devices under POWER's hash page tables, where QEMU lets nobody map a PCI device's memory
+# cacheable: persistent memory is what can be had. In scripts/vm --topology hash. The nodes stay,
+# for the programs that come next.
 # shellcheck source=tools/testing/selftests/cdm/dax_bus.sh
 . "$(dirname "$0")/dax_bus.sh"
 
+grep -qw disable_radix /proc/cmdline || skip_all "page tables are not of POWER's hash kind"
 nd=/sys/bus/nd
 
 test_page_tables()
@@ -23,8 +24,8 @@ region_on()
 	done
 }
 
-# make_namespace REGION NAME: of all of it, with the UUID that is in the record it begins with; it is the
-# dax device that the record says
+# make_namespace REGION NAME: of all of it, with the UUID that is in the record it begins with; it
+# is the dax device that the record says
 make_namespace()
 {
 	local uuid

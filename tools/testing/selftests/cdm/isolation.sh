@@ -135,8 +135,7 @@ test_tmpfs()
 
 test_all_of_it_beside_a_cpuset()
 {
-	with_child_cpuset test_interleave_all || return
-	[ ! -e $pool ] || with_child_cpuset test_hugetlb_pool
+	with_child_cpuset test_interleave_all && with_child_cpuset test_hugetlb_pool
 }
 
 run_tests anonymous_hog anonymous_hog_with_demotion offlining_of_ram page_cache interleave_all hugetlb_pool tmpfs \

@@ -47,7 +47,8 @@ skip_all()
 # has_huge_pages: do the tests' processes have any?
 has_huge_pages()
 {
-	[ "$huge_pages" -gt 1 ] || skip "huge pages of this kernel are larger than what a test has, or there are none"
+	[ -e /sys/kernel/mm/transparent_hugepage ] || skip "a kernel without transparent huge pages" || return
+	[ "$huge_pages" -gt 1 ] || skip "a huge page of this kernel is larger than what a test has"
 }
 
 # untouched: no device node has a page in use

@@ -90,7 +90,7 @@ FIXTURE_SETUP(migrate)
 	ASSERT_NE(self->map, MAP_FAILED);
 	self->p = (char *)(((uintptr_t)self->map + 2 * MIB - 1) & -(2 * MIB));
 	if (variant->kind == HUGE && huge_page_size() > SIZE)
-		SKIP(return, NO_HUGE_PAGE);
+		SKIP(return, "%s", no_huge_page());
 	madvise(self->p, SIZE, variant->kind == HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	p = self->p;
 	for (i = 0; i < self->nr; i++) {

@@ -170,7 +170,12 @@ static inline size_t huge_page_size(void)
 	return read_value("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "");
 }
 
-#define NO_HUGE_PAGE	"huge pages of this kernel are larger than what is tested, or there are none"
+/* Why a test of them is skipped, where they are not as small as it needs them */
+static inline const char *no_huge_page(void)
+{
+	return huge_page_size() == SIZE_MAX ? "a kernel without transparent huge pages" :
+	       "a huge page of this kernel is larger than what is tested";
+}
 
 static inline int write_file(const char *path, const char *text)
 {
