@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * cdm_bench: measures what a program notices, for scripts/bench. Prints "CYCLES OPS", of the best
- * of several rounds where it can be repeated, of fork and exec the median; cycles are those of the
- * time stamp counter, which in a virtual machine that counts instructions are instructions. Without
+ * of several rounds where it can be repeated, of fork and exec the median; cycles are those of x86's
+ * time stamp counter, nanoseconds elsewhere: instructions, in a virtual machine that counts them. Without
  * libnuma: that looks at every node when a program starts.
  *
  *   fault ram|bound NODE|shared|FILE base|huge	first touch, of small pages or huge ones;
@@ -29,8 +29,11 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#ifdef __x86_64__
 #include <x86intrin.h>
+#endif
 
 #include "../../drivers/cdm/tests/cdm_test_uapi.h"
 
@@ -52,6 +55,18 @@ static void explain(void)
 {
 	fprintf(stderr, "usage: cdm_bench fault|fork|exec|migrate|write|blocks ...\n");
 	exit(2);
+}
+
+static uint64_t cycles_now(void)
+{
+#ifdef __x86_64__
+	return __rdtsc();
+#else
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+#endif
 }
 
 static void report(uint64_t cycles, unsigned int ops)
@@ -115,11 +130,11 @@ static void close_fresh(const struct fresh *fresh)
 static uint64_t touch(const struct fresh *fresh)
 {
 	size_t step = fresh->huge ? HUGE_SIZE : SMALL_SIZE, at;
-	uint64_t begun = __rdtsc();
+	uint64_t begun = cycles_now();
 
 	for (at = 0; at < SIZE; at += step)
 		*(volatile char *)(fresh->start + at) = 1;
-	return __rdtsc() - begun;
+	return cycles_now() - begun;
 }
 
 static void do_fault(char **args)
@@ -174,9 +189,9 @@ static void do_child(bool exec, char *self)
 	int round;
 
 	for (round = 0; round < CHILDREN; round++) {
-		begun = __rdtsc();
+		begun = cycles_now();
 		run_child(exec, self);
-		cycles[round] = __rdtsc() - begun;
+		cycles[round] = cycles_now() - begun;
 	}
 	qsort(cycles, CHILDREN, sizeof(*cycles), by_size);
 	report(cycles[CHILDREN / 2], 1);
@@ -258,9 +273,9 @@ static void do_migrate(char **args)
 		fresh.kind = "ram";
 		if (!on)
 			move(&fresh, door, fd, true, node);
-		begun = __rdtsc();
+		begun = cycles_now();
 		move(&fresh, door, fd, on, node);
-		cycles = __rdtsc() - begun;
+		cycles = cycles_now() - begun;
 		if (cycles < lowest)
 			lowest = cycles;
 		close_fresh(&fresh);
@@ -291,10 +306,10 @@ static uint64_t timed_write(const char *path, const char *text)
 
 	if (fd < 0)
 		die(path);
-	begun = __rdtsc();
+	begun = cycles_now();
 	if (write(fd, text, strlen(text)) < 0)
 		die(path);
-	begun = __rdtsc() - begun;
+	begun = cycles_now() - begun;
 	close(fd);
 	return begun - (idle_time() - idle);
 }
