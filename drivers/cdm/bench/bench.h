@@ -3,12 +3,20 @@
 #ifndef _CDM_BENCH_H
 #define _CDM_BENCH_H
 
-#include <linux/types.h>
+#include <linux/kconfig.h>
+#include <linux/timekeeping.h>
 #include <linux/timex.h>
+#include <linux/types.h>
 
 /* Of one measurement: the least of so many rounds counts, the others had an interrupt */
 #define BENCH_ROUNDS	64
 #define BENCH_BATCH	256
+
+/* In a virtual machine that counts instructions: instructions. Others' counters go by larger steps. */
+static inline u64 bench_clock(void)
+{
+	return IS_ENABLED(CONFIG_X86) ? get_cycles() : ktime_get_raw_fast_ns();
+}
 
 /**
  * struct bench_request - what is to be measured
@@ -25,7 +33,7 @@ struct bench_request {
 /**
  * struct bench - something that can be measured
  * @name: what it is called
- * @run: measures it; @lowest is in cycles of the time stamp counter, for @ops of it. Returns 0,
+ * @run: measures it; @lowest is as of bench_clock(), for @ops of it. Returns 0,
  *	-ENOMEM, -ENODEV for a node that it cannot be measured on, -EINVAL for an unknown word.
  */
 struct bench {

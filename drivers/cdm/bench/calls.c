@@ -36,13 +36,13 @@ static DEFINE_MUTEX(watched_lock);
 
 static int call_begins(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	*(cycles_t *)instance->data = get_cycles();
+	*(u64 *)instance->data = bench_clock();
 	return 0;
 }
 
 static int call_ends(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	u64 cycles = get_cycles() - *(cycles_t *)instance->data;
+	u64 cycles = bench_clock() - *(u64 *)instance->data;
 	struct watched *function = container_of(get_kretprobe(instance), struct watched, probe);
 	unsigned long flags;
 
@@ -66,7 +66,7 @@ static int watch(const char *name)
 	function->probe.kp.symbol_name = function->name;
 	function->probe.entry_handler = call_begins;
 	function->probe.handler = call_ends;
-	function->probe.data_size = sizeof(cycles_t);
+	function->probe.data_size = sizeof(u64);
 	rc = register_kretprobe(&function->probe);
 	if (rc) {
 		kfree(function);

@@ -43,17 +43,17 @@ static struct dentry *dir;
 
 int bench_lowest(int (*round)(void *data), void *data, u64 *lowest)
 {
-	cycles_t begun;
+	u64 begun;
 	int i, rc;
 
 	*lowest = U64_MAX;
 	for (i = 0; i < BENCH_ROUNDS; i++) {
 		cond_resched();
-		begun = get_cycles();
+		begun = bench_clock();
 		rc = round(data);
 		if (rc)
 			return rc;
-		*lowest = min_t(u64, *lowest, get_cycles() - begun);
+		*lowest = min(*lowest, bench_clock() - begun);
 	}
 	return 0;
 }
