@@ -22,7 +22,7 @@ help:
 	@echo '  make test-all KERNEL=gcov  and which of our lines and branches that runs; kcsan: data races'
 	@echo '  make test KVER=7.3        on Debian'"'"'s current kernel; run, kernel, audit and series know it, too'
 	@echo '  make test ARCH=arm64      on another architecture, emulated, also arm64-64k, with larger pages, and'
-	@echo '                            ppc64le: compilers, programs are Debian'"'"'s; run, kernel and bench, too'
+	@echo '                            ppc64le: compilers, programs are Debian'"'"'s; run, kernel and bench know it, too'
 	@echo '  make test-matrix          make test for each version and architecture, and one table of it'
 	@echo '  make kernel [KERNEL=K]    build a kernel: cdm, vanilla, debug, gcov, kcsan, stock, off (CONFIG_CDM=n)'
 	@echo '  make deb                  the module as a package for DKMS, in build/deb/'

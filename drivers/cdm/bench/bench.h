@@ -3,7 +3,6 @@
 #ifndef _CDM_BENCH_H
 #define _CDM_BENCH_H
 
-#include <linux/kconfig.h>
 #include <linux/timekeeping.h>
 #include <linux/timex.h>
 #include <linux/types.h>
@@ -12,7 +11,10 @@
 #define BENCH_ROUNDS	64
 #define BENCH_BATCH	256
 
-/* In a virtual machine that counts instructions: instructions. Others' counters go by larger steps. */
+/*
+ * In a virtual machine that counts instructions: instructions. Counters of others than x86 have a
+ * frequency of their own; the clock that goes by them is in nanoseconds, with steps of some.
+ */
 static inline u64 bench_clock(void)
 {
 	return IS_ENABLED(CONFIG_X86) ? get_cycles() : ktime_get_raw_fast_ns();

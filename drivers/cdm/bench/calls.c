@@ -14,7 +14,6 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <linux/timex.h>
 #include <linux/uaccess.h>
 
 #include "bench.h"

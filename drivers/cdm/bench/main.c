@@ -7,8 +7,8 @@
  *   debugfs/cdm_bench/calls	see calls.c
  *   debugfs/cdm_bench/idle	how long the first CPU has waited since boot, in microseconds
  *
- * Cycles are those of the time stamp counter, which in a virtual machine that counts
- * instructions are instructions; but of "parallel_..." nanoseconds.
+ * Cycles are as of bench_clock(), in a virtual machine that counts instructions these; but of
+ * "parallel_..." nanoseconds.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
