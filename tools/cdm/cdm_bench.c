@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * cdm_bench: measures what a program notices, for scripts/bench. Prints "CYCLES OPS", of the best
- * of several rounds where it can be repeated, of fork and exec the median; cycles are those of x86's
- * time stamp counter, nanoseconds elsewhere: instructions, in a virtual machine that counts them. Without
- * libnuma: that looks at every node when a program starts.
+ * of several rounds where it can be repeated, of fork and exec the median; cycles are those of
+ * x86's time stamp counter, nanoseconds elsewhere: instructions, in a virtual machine that counts
+ * them. Without libnuma: that looks at every node when a program starts.
  *
  *   fault ram|bound NODE|shared|FILE base|huge	first touch, of small pages or huge ones;
  *						shared: of a memfd
