@@ -28,6 +28,9 @@ die()
 	die "unknown ARCH '$CDM_ARCH': $(cd "$CDM_TOP/scripts/arch" && echo *)"
 # shellcheck source=scripts/arch/x86_64
 . "$CDM_TOP/scripts/arch/$CDM_ARCH"
+# what compiles a program for that architecture, with the libraries that it will have
+arch_gcc=("${arch_cross}gcc")
+[ "$arch_root" = / ] || arch_gcc+=(--sysroot="$arch_root")
 [ -r "$CDM_TOP/patches/$CDM_KVER" ] ||
 	die "unknown KVER '$CDM_KVER': $(cd "$CDM_TOP/patches" && echo *)"
 # where the trees of that version are, and the kernels and the programs of that architecture are built

@@ -19,6 +19,24 @@ driver_of()
 bind() { write "$1" $cdm/bind; }
 unbind() { write "$1" $cdm/unbind; }
 
+# region_on NODE: what ndctl calls the region whose memory a node would have
+region_on()
+{
+	local dir
+
+	for dir in /sys/bus/nd/devices/region*; do
+		[ "$(cat "$dir/target_node" 2>/dev/null)" != "$1" ] || basename "$dir"
+	done
+}
+
+# take_from_device_dax DAX: whose a namespace's is at first
+take_from_device_dax()
+{
+	expect driver "$(driver_of "$1")" device_dax || return
+	expect "device_dax' unbind" "$(write "$1" $bus/drivers/device_dax/unbind)" ok || return
+	expect bind "$(bind "$1")" ok
+}
+
 # bound DAX NODE SIZE: the device is a CDM node, whole and online
 bound()
 {

@@ -14,18 +14,8 @@ test_page_tables()
 	expect MMU "$(sed -n 's/^MMU[^:]*: //p' /proc/cpuinfo)" Hash
 }
 
-# region_on NODE: the folder of that whose memory the node would have
-region_on()
-{
-	local dir
-
-	for dir in "$nd"/devices/region*; do
-		[ "$(cat "$dir/target_node" 2>/dev/null)" != "$1" ] || echo "$dir"
-	done
-}
-
-# make_namespace REGION NAME: of all of it, with the UUID that is in the record it begins with; it
-# is the dax device that the record says
+# make_namespace REGION NAME: in a region's folder, of all of it, with the UUID that is in the record
+# it begins with; it is the dax device that the record says
 make_namespace()
 {
 	local uuid
@@ -44,12 +34,11 @@ becomes_a_node()
 
 	region=$(region_on "$1")
 	[ -n "$region" ] || fail "no persistent memory on node $1" || return
+	region=$nd/devices/$region
 	namespace=$(cat "$region/namespace_seed")
 	make_namespace "$region" "$namespace" || return
 	dax=${namespace/namespace/dax}
-	expect driver "$(driver_of "$dax")" device_dax || return
-	expect "device_dax' unbind" "$(write "$dax" $bus/drivers/device_dax/unbind)" ok || return
-	expect bind "$(bind "$dax")" ok || return
+	take_from_device_dax "$dax" || return
 	# of 1 GiB, but for the block in which the record is
 	bound "$dax" "$1" $((3 * block)) || return
 	untouched

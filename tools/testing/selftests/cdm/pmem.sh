@@ -23,16 +23,6 @@ devdax_of()
 		sed -n 's/.*"chardev":"\(dax[0-9.]*\)".*/\1/p'
 }
 
-# region_on NODE: what ndctl calls the region whose memory a node would have
-region_on()
-{
-	local dir
-
-	for dir in /sys/bus/nd/devices/region*; do
-		[ "$(cat "$dir/target_node" 2>/dev/null)" != "$1" ] || basename "$dir"
-	done
-}
-
 # becomes_a_node REGION NODE MIB: and a dax device again, and then a namespace that can be destroyed
 becomes_a_node()
 {
@@ -40,9 +30,7 @@ becomes_a_node()
 
 	dax=$(devdax_of "$1")
 	[ -n "$dax" ] || fail "no devdax namespace on $1" || return
-	expect driver "$(driver_of "$dax")" device_dax || return
-	expect "device_dax' unbind" "$(write "$dax" $bus/drivers/device_dax/unbind)" ok || return
-	expect bind "$(bind "$dax")" ok || return
+	take_from_device_dax "$dax" || return
 	bound "$dax" "$2" $(($3 << 20)) || return
 	expect has_cdm "$(cat $nodes/has_cdm)" "$2" || return
 	expect has_memory "$(cat $nodes/has_memory)" 0-1 || return
