@@ -23,13 +23,18 @@
 #define MADV_SOFT_OFFLINE 101
 #endif
 
-FIXTURE(caps) {
+/* The device that is taken over, and memory of the test's */
+struct taken {
 	char pci[64];
 	int fd;
 	int nid;
 	unsigned long mask;
 	char *p;
 	long nr_pages;
+};
+
+FIXTURE(caps) {
+	struct taken dev;
 };
 
 FIXTURE_VARIANT(caps) {
@@ -43,6 +48,21 @@ FIXTURE_VARIANT_ADD(caps, only_reclaim) { .caps = 3, .names = "user_bind reclaim
 FIXTURE_VARIANT_ADD(caps, only_compaction) { .caps = 5, .names = "user_bind compaction" };
 FIXTURE_VARIANT_ADD(caps, only_collapse) { .caps = 9, .names = "user_bind thp_collapse" };
 FIXTURE_VARIANT_ADD(caps, all) { .caps = 15, .names = ALL_CAPS };
+
+/* Of pages that a process has there: with the capabilities that let it have them */
+FIXTURE(bound) {
+	struct taken dev;
+};
+
+FIXTURE_VARIANT(bound) {
+	unsigned int caps;
+};
+
+FIXTURE_VARIANT_ADD(bound, nothing_else) { .caps = 1 };
+FIXTURE_VARIANT_ADD(bound, only_reclaim) { .caps = 3 };
+FIXTURE_VARIANT_ADD(bound, only_compaction) { .caps = 5 };
+FIXTURE_VARIANT_ADD(bound, only_collapse) { .caps = 9 };
+FIXTURE_VARIANT_ADD(bound, all) { .caps = 15 };
 
 #define MAY_BIND(variant)	((variant)->caps & 1)
 #define MAY_RECLAIM(variant)	(!!((variant)->caps & 2))
@@ -76,56 +96,76 @@ static int write_caps(int nid, const char *words)
 	return write_device_file(nid, "capabilities", words);
 }
 
-FIXTURE_SETUP(caps)
+static void set_up(struct __test_metadata *_metadata, struct taken *dev, unsigned int caps)
 {
-	struct cdm_test_register req = { .caps = variant->caps };
+	struct cdm_test_register req = { .caps = caps };
 	unsigned long devices = node_mask("has_cdm");
 
-	self->fd = open("/dev/cdm_test", O_RDWR);
-	if (self->fd < 0 || !devices)
+	dev->fd = open("/dev/cdm_test", O_RDWR);
+	if (dev->fd < 0 || !devices)
 		SKIP(return, "needs the module cdm_test and a CDM node");
-	self->nid = 63 - __builtin_clzl(devices);
-	self->mask = NODE(self->nid);
-	ASSERT_EQ(take_over(self->fd, self->nid, self->pci, sizeof(self->pci), &req), 0);
-	ASSERT_EQ(req.nid, self->nid);
+	dev->nid = 63 - __builtin_clzl(devices);
+	dev->mask = NODE(dev->nid);
+	ASSERT_EQ(take_over(dev->fd, dev->nid, dev->pci, sizeof(dev->pci), &req), 0);
+	ASSERT_EQ(req.nid, dev->nid);
 
-	self->p = map_anonymous(SIZE + 2 * MIB);
-	ASSERT_NE(self->p, NULL);
-	self->p = (char *)(((uintptr_t)self->p + 2 * MIB - 1) & -(2 * MIB));
-	ASSERT_EQ(madvise(self->p, SIZE, MADV_NOHUGEPAGE), 0);
-	self->nr_pages = SIZE / sysconf(_SC_PAGESIZE);
+	dev->p = map_anonymous(SIZE + 2 * MIB);
+	ASSERT_NE(dev->p, NULL);
+	dev->p = (char *)(((uintptr_t)dev->p + 2 * MIB - 1) & -(2 * MIB));
+	ASSERT_EQ(madvise(dev->p, SIZE, MADV_NOHUGEPAGE), 0);
+	dev->nr_pages = SIZE / sysconf(_SC_PAGESIZE);
+}
+
+static void tear_down(struct __test_metadata *_metadata, struct taken *dev)
+{
+	if (!dev->pci[0])
+		return;
+	munmap(dev->p, SIZE);
+	EXPECT_EQ(ioctl(dev->fd, CDM_TEST_FREE), 0);
+	EXPECT_EQ(give_back(dev->fd, dev->pci), 0);
+	close(dev->fd);
+}
+
+FIXTURE_SETUP(caps)
+{
+	set_up(_metadata, &self->dev, variant->caps);
 }
 
 FIXTURE_TEARDOWN(caps)
 {
-	if (!self->pci[0])
-		return;
-	munmap(self->p, SIZE);
-	EXPECT_EQ(ioctl(self->fd, CDM_TEST_FREE), 0);
-	EXPECT_EQ(give_back(self->fd, self->pci), 0);
-	close(self->fd);
+	tear_down(_metadata, &self->dev);
 }
 
-static int bind_and_touch(FIXTURE_DATA(caps) *self)
+FIXTURE_SETUP(bound)
 {
-	if (mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0))
+	set_up(_metadata, &self->dev, variant->caps);
+}
+
+FIXTURE_TEARDOWN(bound)
+{
+	tear_down(_metadata, &self->dev);
+}
+
+static int bind_and_touch(const struct taken *dev)
+{
+	if (mbind(dev->p, SIZE, MPOL_BIND, &dev->mask, MAXNODE, 0))
 		return -errno;
-	memset(self->p, 1, SIZE);
+	memset(dev->p, 1, SIZE);
 	return 0;
 }
 
 /* Small pages of a process on all of the device but 8 MiB, or 256 pages; NULL if that cannot be */
-static char *fill_device(FIXTURE_DATA(caps) *self, size_t *size)
+static char *fill_device(const struct taken *dev, size_t *size)
 {
 	size_t left = 256 * sysconf(_SC_PAGESIZE);
 	long long free_bytes;
 	char *p;
 
-	numa_node_size64(self->nid, &free_bytes);
+	numa_node_size64(dev->nid, &free_bytes);
 	*size = (free_bytes - (left > 8 * MIB ? left : 8 * MIB)) & -(2 * MIB);
 	p = map_anonymous(*size);
 	if (!p || madvise(p, *size, MADV_NOHUGEPAGE) ||
-	    mbind(p, *size, MPOL_BIND, &self->mask, MAXNODE, 0))
+	    mbind(p, *size, MPOL_BIND, &dev->mask, MAXNODE, 0))
 		return NULL;
 	memset(p, 1, *size);
 	return p;
@@ -140,74 +180,73 @@ TEST_F(caps, shown)
 {
 	char line[128];
 
-	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	ASSERT_EQ(read_caps(self->dev.nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, variant->names);
 }
 
 TEST_F(caps, user_bind_policies)
 {
 	const int refused = MAY_BIND(variant) ? 0 : EINVAL;
-	unsigned long ram_and_device = self->mask | NODE(0);
+	unsigned long ram_and_device = self->dev.mask | NODE(0);
 
-	EXPECT_EQ(try_errno(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0)), refused);
-	EXPECT_EQ(try_errno(set_mempolicy(MPOL_BIND, &self->mask, MAXNODE)), refused);
+	EXPECT_EQ(try_errno(mbind(self->dev.p, SIZE, MPOL_BIND, &self->dev.mask, MAXNODE, 0)),
+		  refused);
+	EXPECT_EQ(try_errno(set_mempolicy(MPOL_BIND, &self->dev.mask, MAXNODE)), refused);
 	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
 
 	/* A mask that has RAM in it, too, is narrowed */
-	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
-	EXPECT_EQ(try_errno(syscall(SYS_set_mempolicy_home_node, self->p, SIZE, self->nid, 0)),
+	ASSERT_EQ(mbind(self->dev.p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
+	EXPECT_EQ(try_errno(syscall(SYS_set_mempolicy_home_node, self->dev.p, SIZE, self->dev.nid, 0)),
 		  refused);
-	memset(self->p, 1, SIZE);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), MAY_BIND(variant) ? self->nr_pages : 0);
+	memset(self->dev.p, 1, SIZE);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask),
+		  MAY_BIND(variant) ? self->dev.nr_pages : 0);
 }
 
 TEST_F(caps, user_bind_moves)
 {
 	unsigned long ram = NODE(0) | NODE(1);
-	int node = self->nid, status, rc;
-	void *page = self->p;
+	int node = self->dev.nid, status, rc;
+	void *page = self->dev.p;
 
-	memset(self->p, 1, SIZE);
+	memset(self->dev.p, 1, SIZE);
 	rc = move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE);
 	EXPECT_EQ(rc < 0 ? errno : 0, MAY_BIND(variant) ? 0 : ENODEV);
-	EXPECT_EQ(pages_on(self->p, 4096, self->mask), MAY_BIND(variant) ? 1 : 0);
+	EXPECT_EQ(pages_on(self->dev.p, 4096, self->dev.mask), MAY_BIND(variant) ? 1 : 0);
 
-	rc = migrate_pages(0, MAXNODE, &ram, &self->mask);
+	rc = migrate_pages(0, MAXNODE, &ram, &self->dev.mask);
 	EXPECT_EQ(rc < 0 ? errno : 0, MAY_BIND(variant) ? 0 : EINVAL);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), MAY_BIND(variant) ? self->nr_pages : 0);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask),
+		  MAY_BIND(variant) ? self->dev.nr_pages : 0);
 	if (!MAY_BIND(variant))
 		return;
 	/* And back by the same call: nothing of the task is left there */
-	EXPECT_GE(migrate_pages(0, MAXNODE, &self->mask, &ram), 0);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), 0);
+	EXPECT_GE(migrate_pages(0, MAXNODE, &self->dev.mask, &ram), 0);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask), 0);
 }
 
-TEST_F(caps, reclaim_by_request)
+TEST_F(bound, reclaim_by_request)
 {
 	long on_device;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	ASSERT_EQ(bind_and_touch(self), 0);
+	ASSERT_EQ(bind_and_touch(&self->dev), 0);
 	ASSERT_EQ(swap_on(), 0);
-	EXPECT_EQ(madvise(self->p, SIZE, MADV_PAGEOUT), 0);
-	on_device = pages_on(self->p, SIZE, self->mask);
-	EXPECT_GE(on_device, MAY_RECLAIM(variant) ? 0 : self->nr_pages);
-	EXPECT_LE(on_device, MAY_RECLAIM(variant) ? self->nr_pages / 10 : self->nr_pages);
+	EXPECT_EQ(madvise(self->dev.p, SIZE, MADV_PAGEOUT), 0);
+	on_device = pages_on(self->dev.p, SIZE, self->dev.mask);
+	EXPECT_GE(on_device, MAY_RECLAIM(variant) ? 0 : self->dev.nr_pages);
+	EXPECT_LE(on_device, MAY_RECLAIM(variant) ? self->dev.nr_pages / 10 : self->dev.nr_pages);
 	/* What was swapped out comes back to where the policy says */
-	memset(self->p, 2, SIZE);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	memset(self->dev.p, 2, SIZE);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask), self->dev.nr_pages);
 	swap_off();
 }
 
 /* A memory cgroup's limit holds, and reclaim below it takes device pages when it may */
-TEST_F(caps, reclaim_by_a_limit)
+TEST_F(bound, reclaim_by_a_limit)
 {
 	int status;
 	pid_t pid;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
 	ASSERT_EQ(mkdir(GROUP, 0755), 0);
 	ASSERT_EQ(write_file(GROUP "/memory.max", "12M"), 0);
@@ -217,7 +256,7 @@ TEST_F(caps, reclaim_by_a_limit)
 	if (!pid) {
 		if (write_file(GROUP "/cgroup.procs", "0"))
 			_exit(2);
-		_exit(bind_and_touch(self) ? 3 : 0);
+		_exit(bind_and_touch(&self->dev) ? 3 : 0);
 	}
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
 	if (MAY_RECLAIM(variant)) {
@@ -232,19 +271,17 @@ TEST_F(caps, reclaim_by_a_limit)
 }
 
 /* Full with somebody's bound pages: a driver gets some when mm may reclaim, or none */
-TEST_F_TIMEOUT(caps, reclaim_for_the_driver, 180)
+TEST_F_TIMEOUT(bound, reclaim_for_the_driver, 180)
 {
 	const uint64_t nr = 16 * MIB / sysconf(_SC_PAGESIZE);
-	struct cdm_test_alloc req = { .nid = self->nid, .how = CDM_TEST_DRIVER, .count = nr };
+	struct cdm_test_alloc req = { .nid = self->dev.nid, .how = CDM_TEST_DRIVER, .count = nr };
 	size_t size;
 	char *p;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
 	ASSERT_EQ(swap_on(), 0);
-	p = fill_device(self, &size);
+	p = fill_device(&self->dev, &size);
 	ASSERT_NE(p, NULL);
-	ASSERT_EQ(ioctl(self->fd, CDM_TEST_ALLOC, &req), 0);
+	ASSERT_EQ(ioctl(self->dev.fd, CDM_TEST_ALLOC, &req), 0);
 	EXPECT_EQ(req.elsewhere, 0);
 	EXPECT_LE(req.on_node, MAY_RECLAIM(variant) ? nr : nr - 1);
 	EXPECT_GE(req.on_node, MAY_RECLAIM(variant) ? nr : 0);
@@ -263,36 +300,34 @@ static int has_thread(const char *name, int nid)
 
 TEST_F(caps, background_threads)
 {
-	EXPECT_EQ(has_thread("kswapd", self->nid), MAY_RECLAIM(variant));
-	EXPECT_EQ(has_thread("kcompactd", self->nid), MAY_COMPACT(variant));
+	EXPECT_EQ(has_thread("kswapd", self->dev.nid), MAY_RECLAIM(variant));
+	EXPECT_EQ(has_thread("kcompactd", self->dev.nid), MAY_COMPACT(variant));
 	if (!MAY_BIND(variant))
 		return;
-	ASSERT_EQ(write_caps(self->nid, "user_bind\n"), 0);
-	EXPECT_EQ(has_thread("kswapd", self->nid), 0);
-	EXPECT_EQ(has_thread("kcompactd", self->nid), 0);
+	ASSERT_EQ(write_caps(self->dev.nid, "user_bind\n"), 0);
+	EXPECT_EQ(has_thread("kswapd", self->dev.nid), 0);
+	EXPECT_EQ(has_thread("kcompactd", self->dev.nid), 0);
 }
 
 /* Next to no large block is free, however much is: without compaction that ends, too */
-TEST_F_TIMEOUT(caps, fragmented, 180)
+TEST_F_TIMEOUT(bound, fragmented, 180)
 {
 	struct cdm_test_alloc req;
-	long page_size = SIZE / self->nr_pages;
+	long page_size = SIZE / self->dev.nr_pages;
 	uint64_t got = 0, least = page_size > 4096 ? 512 : 8 * 512;
 	size_t size, i;
 	char *p;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	p = fill_device(self, &size);
+	p = fill_device(&self->dev, &size);
 	ASSERT_NE(p, NULL);
 	/* No swap: reclaim finds nothing, and the free pages stay where they are */
 	for (i = 0; i < size; i += 2 * page_size)
 		madvise(p + i, page_size, MADV_DONTNEED);
 	/* Where compaction has failed it is put off, for 64 attempts at most */
 	for (i = 0; i < 80 && got < 32 * 512; i++) {
-		req = (struct cdm_test_alloc) { .nid = self->nid, .how = CDM_TEST_DRIVER,
+		req = (struct cdm_test_alloc) { .nid = self->dev.nid, .how = CDM_TEST_DRIVER,
 						.order = 9, .count = 32 - got / 512 };
-		if (!ioctl(self->fd, CDM_TEST_ALLOC, &req))
+		if (!ioctl(self->dev.fd, CDM_TEST_ALLOC, &req))
 			got += req.on_node;
 	}
 	EXPECT_LE(got, MAY_COMPACT(variant) ? 32 * 512 : 4 * 512);
@@ -302,16 +337,14 @@ TEST_F_TIMEOUT(caps, fragmented, 180)
 }
 
 /* Every second page of a full device goes: what is left below has room above */
-TEST_F_TIMEOUT(caps, compaction, 600)
+TEST_F_TIMEOUT(bound, compaction, 600)
 {
-	long page_size = SIZE / self->nr_pages, i, nr, moved = 0;
+	long page_size = SIZE / self->dev.nr_pages, i, nr, moved = 0;
 	uint64_t *before, *after;
 	char path[64], *p;
 	size_t size;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	p = fill_device(self, &size);
+	p = fill_device(&self->dev, &size);
 	ASSERT_NE(p, NULL);
 	nr = size / page_size;
 	before = calloc(nr, sizeof(*before));
@@ -320,7 +353,7 @@ TEST_F_TIMEOUT(caps, compaction, 600)
 	ASSERT_EQ(read_frames(p, nr, before), 0);
 	for (i = 0; i < nr; i += 2)
 		madvise(p + i * page_size, page_size, MADV_DONTNEED);
-	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/compact", self->nid);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/compact", self->dev.nid);
 	ASSERT_EQ(write_file(path, "1"), 0);
 	ASSERT_EQ(read_frames(p, nr, after), 0);
 	for (i = 1; i < nr; i += 2)
@@ -333,17 +366,15 @@ TEST_F_TIMEOUT(caps, compaction, 600)
 	munmap(p, size);
 }
 
-TEST_F(caps, thp_collapse)
+TEST_F(bound, thp_collapse)
 {
 	if (huge_page_size() > SIZE)
 		SKIP(return, "%s", no_huge_page());
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	ASSERT_EQ(bind_and_touch(self), 0);
-	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
-	EXPECT_EQ(try_errno(madvise(self->p, SIZE, MADV_COLLAPSE)),
+	ASSERT_EQ(bind_and_touch(&self->dev), 0);
+	ASSERT_EQ(madvise(self->dev.p, SIZE, MADV_HUGEPAGE), 0);
+	EXPECT_EQ(try_errno(madvise(self->dev.p, SIZE, MADV_COLLAPSE)),
 		  MAY_COLLAPSE(variant) ? 0 : EINVAL);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask), self->dev.nr_pages);
 	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"),
 		  MAY_COLLAPSE(variant) ? SIZE >> 10 : 0);
 }
@@ -352,50 +383,46 @@ TEST_F(caps, bad_words)
 {
 	char line[128];
 
-	EXPECT_EQ(write_caps(self->nid, "bogus\n"), -EINVAL);
-	EXPECT_EQ(write_caps(self->nid, "user_bind,reclaim\n"), -EINVAL);
-	EXPECT_EQ(write_caps(self->nid, ALL_CAPS "\n"), variant->caps == 15 ? 0 : -EPERM);
-	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	EXPECT_EQ(write_caps(self->dev.nid, "bogus\n"), -EINVAL);
+	EXPECT_EQ(write_caps(self->dev.nid, "user_bind,reclaim\n"), -EINVAL);
+	EXPECT_EQ(write_caps(self->dev.nid, ALL_CAPS "\n"), variant->caps == 15 ? 0 : -EPERM);
+	ASSERT_EQ(read_caps(self->dev.nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, variant->names);
 }
 
 /* Pages stay; what is touched later follows the default policy; there is no way back */
-TEST_F(caps, revoked_under_a_policy)
+TEST_F(bound, revoked_under_a_policy)
 {
 	unsigned long ram = NODE(0) | NODE(1);
 	char line[128];
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0), 0);
-	memset(self->p, 1, SIZE / 2);
-	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
-	memset(self->p + SIZE / 2, 2, SIZE / 2);
-	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
-	EXPECT_EQ(pages_on(self->p + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2);
-	EXPECT_EQ(self->p[0], 1);
-	EXPECT_EQ(try_errno(mbind(self->p, SIZE, MPOL_BIND, &self->mask, MAXNODE, 0)), EINVAL);
-	ASSERT_EQ(read_caps(self->nid, line, sizeof(line)), 0);
+	ASSERT_EQ(mbind(self->dev.p, SIZE, MPOL_BIND, &self->dev.mask, MAXNODE, 0), 0);
+	memset(self->dev.p, 1, SIZE / 2);
+	ASSERT_EQ(write_caps(self->dev.nid, "\n"), 0);
+	memset(self->dev.p + SIZE / 2, 2, SIZE / 2);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE / 2, self->dev.mask), self->dev.nr_pages / 2);
+	EXPECT_EQ(pages_on(self->dev.p + SIZE / 2, SIZE / 2, ram), self->dev.nr_pages / 2);
+	EXPECT_EQ(self->dev.p[0], 1);
+	EXPECT_EQ(try_errno(mbind(self->dev.p, SIZE, MPOL_BIND, &self->dev.mask, MAXNODE, 0)), EINVAL);
+	ASSERT_EQ(read_caps(self->dev.nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, "");
-	EXPECT_EQ(write_caps(self->nid, "user_bind\n"), -EPERM);
+	EXPECT_EQ(write_caps(self->dev.nid, "user_bind\n"), -EPERM);
 }
 
 /* A home node is a wish, too, and one for huge pages above all */
-TEST_F(caps, revoked_under_a_home_node)
+TEST_F(bound, revoked_under_a_home_node)
 {
-	unsigned long ram = NODE(0) | NODE(1), ram_and_device = self->mask | NODE(0);
+	unsigned long ram = NODE(0) | NODE(1), ram_and_device = self->dev.mask | NODE(0);
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	ASSERT_EQ(madvise(self->p, SIZE, MADV_HUGEPAGE), 0);
-	ASSERT_EQ(mbind(self->p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
-	ASSERT_EQ(syscall(SYS_set_mempolicy_home_node, self->p, SIZE, self->nid, 0), 0);
-	memset(self->p, 1, SIZE / 2);
-	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
-	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
-	memset(self->p + SIZE / 2, 2, SIZE / 2);
-	EXPECT_EQ(pages_on(self->p + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2);
-	EXPECT_EQ(pages_on(self->p, SIZE / 2, self->mask), self->nr_pages / 2);
+	ASSERT_EQ(madvise(self->dev.p, SIZE, MADV_HUGEPAGE), 0);
+	ASSERT_EQ(mbind(self->dev.p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
+	ASSERT_EQ(syscall(SYS_set_mempolicy_home_node, self->dev.p, SIZE, self->dev.nid, 0), 0);
+	memset(self->dev.p, 1, SIZE / 2);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE / 2, self->dev.mask), self->dev.nr_pages / 2);
+	ASSERT_EQ(write_caps(self->dev.nid, "\n"), 0);
+	memset(self->dev.p + SIZE / 2, 2, SIZE / 2);
+	EXPECT_EQ(pages_on(self->dev.p + SIZE / 2, SIZE / 2, ram), self->dev.nr_pages / 2);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE / 2, self->dev.mask), self->dev.nr_pages / 2);
 }
 
 enum { MAPPING, SHARED, OWN, MOVED, MOVED_HUGE, NR_KINDS };
@@ -412,15 +439,13 @@ static void touch_all(char **p, size_t from, size_t to)
  * A preferred node is no more than that: of a mapping, of shared memory, and of the task itself,
  * whose policy is also that of what mbind(2) moves
  */
-TEST_F(caps, revoked_under_a_preference)
+TEST_F(bound, revoked_under_a_preference)
 {
 	unsigned long ram = NODE(0) | NODE(1);
 	char *p[NR_KINDS];
 	int i;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	p[MAPPING] = self->p;
+	p[MAPPING] = self->dev.p;
 	p[SHARED] = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(p[SHARED], MAP_FAILED);
 	for (i = OWN; i < NR_KINDS; i++) {
@@ -428,37 +453,35 @@ TEST_F(caps, revoked_under_a_preference)
 		ASSERT_NE(p[i], NULL);
 	}
 	madvise(p[MOVED_HUGE], SIZE, MADV_HUGEPAGE);
-	ASSERT_EQ(write_device_file(self->nid, "state", "offline\n"), 0);
-	ASSERT_EQ(write_device_file(self->nid, "fallback", "system\n"), 0);
-	ASSERT_EQ(write_device_file(self->nid, "state", "online_movable\n"), 0);
+	ASSERT_EQ(write_device_file(self->dev.nid, "state", "offline\n"), 0);
+	ASSERT_EQ(write_device_file(self->dev.nid, "fallback", "system\n"), 0);
+	ASSERT_EQ(write_device_file(self->dev.nid, "state", "online_movable\n"), 0);
 	ASSERT_EQ(madvise(p[MAPPING], SIZE, MADV_HUGEPAGE), 0);
-	ASSERT_EQ(mbind(p[MAPPING], SIZE, MPOL_PREFERRED, &self->mask, MAXNODE, 0), 0);
-	ASSERT_EQ(mbind(p[SHARED], SIZE, MPOL_PREFERRED, &self->mask, MAXNODE, 0), 0);
-	ASSERT_EQ(set_mempolicy(MPOL_PREFERRED, &self->mask, MAXNODE), 0);
+	ASSERT_EQ(mbind(p[MAPPING], SIZE, MPOL_PREFERRED, &self->dev.mask, MAXNODE, 0), 0);
+	ASSERT_EQ(mbind(p[SHARED], SIZE, MPOL_PREFERRED, &self->dev.mask, MAXNODE, 0), 0);
+	ASSERT_EQ(set_mempolicy(MPOL_PREFERRED, &self->dev.mask, MAXNODE), 0);
 	touch_all(p, 0, SIZE / 2);
-	ASSERT_EQ(write_caps(self->nid, "\n"), 0);
+	ASSERT_EQ(write_caps(self->dev.nid, "\n"), 0);
 	touch_all(p, SIZE / 2, SIZE);
 	for (i = MOVED; i <= MOVED_HUGE; i++)
 		EXPECT_EQ(mbind(p[i] + SIZE / 2, SIZE / 2, MPOL_DEFAULT, NULL, 0, MPOL_MF_MOVE), 0);
 	ASSERT_EQ(set_mempolicy(MPOL_DEFAULT, NULL, 0), 0);
 	for (i = 0; i < NR_KINDS; i++) {
-		EXPECT_EQ(pages_on(p[i], SIZE / 2, self->mask), self->nr_pages / 2);
-		EXPECT_EQ(pages_on(p[i] + SIZE / 2, SIZE / 2, ram), self->nr_pages / 2)
+		EXPECT_EQ(pages_on(p[i], SIZE / 2, self->dev.mask), self->dev.nr_pages / 2);
+		EXPECT_EQ(pages_on(p[i] + SIZE / 2, SIZE / 2, ram), self->dev.nr_pages / 2)
 			TH_LOG("memory %d", i);
 	}
 	for (i = SHARED; i < NR_KINDS; i++)
 		munmap(p[i], SIZE);
 }
 
-/* What stays where it is when nobody may bind any more is reclaimed as before */
-TEST_F(caps, reclaim_without_user_bind)
+/* What stays where it is when nobody may bind any more is reclaimed as before, or not */
+TEST_F(bound, reclaim_without_user_bind)
 {
 	int status, go[2];
 	char c, pid_text[16];
 	pid_t pid;
 
-	if (!MAY_RECLAIM(variant))
-		SKIP(return, "its pages stay");
 	ASSERT_EQ(pipe(go), 0);
 	ASSERT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"), 0);
 	ASSERT_EQ(mkdir(GROUP, 0755), 0);
@@ -467,18 +490,18 @@ TEST_F(caps, reclaim_without_user_bind)
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		close(go[1]);
-		if (read(go[0], &c, 1) != 1 || bind_and_touch(self))
+		if (read(go[0], &c, 1) != 1 || bind_and_touch(&self->dev))
 			_exit(2);
-		c = pages_on(self->p, SIZE, self->mask) != self->nr_pages ||
-		    write_caps(self->nid, "reclaim\n") ||
+		c = pages_on(self->dev.p, SIZE, self->dev.mask) != self->dev.nr_pages ||
+		    write_caps(self->dev.nid, MAY_RECLAIM(variant) ? "reclaim\n" : "\n") ||
 		    write_file(GROUP "/memory.max", "6M");
-		_exit(c ? 3 : pages_on(self->p, SIZE, self->mask) < self->nr_pages / 2 ? 0 : 4);
+		_exit(c ? 3 : pages_on(self->dev.p, SIZE, self->dev.mask) < self->dev.nr_pages / 2 ? 0 : 4);
 	}
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	ASSERT_EQ(write_file(GROUP "/cgroup.procs", pid_text), 0);
 	ASSERT_EQ(write(go[1], "g", 1), 1);
 	ASSERT_EQ(waitpid(pid, &status, 0), pid);
-	EXPECT_EQ(status, 0);
+	EXPECT_EQ(status, MAY_RECLAIM(variant) ? 0 : SIGKILL);
 	swap_off();
 	close(go[0]);
 	close(go[1]);
@@ -486,19 +509,17 @@ TEST_F(caps, reclaim_without_user_bind)
 }
 
 /* The page leaves for RAM, and its frame is nobody's any more, until the device comes anew */
-TEST_F(caps, soft_offline)
+TEST_F(bound, soft_offline)
 {
-	long page_size = SIZE / self->nr_pages;
+	long page_size = SIZE / self->dev.nr_pages;
 
-	if (!MAY_BIND(variant))
-		SKIP(return, "nobody can have pages there");
-	ASSERT_EQ(bind_and_touch(self), 0);
-	memset(self->p, 0x5a, page_size);
-	ASSERT_EQ(madvise(self->p, page_size, MADV_SOFT_OFFLINE), 0);
-	EXPECT_EQ(pages_on(self->p, page_size, NODE(0) | NODE(1)), 1);
-	EXPECT_EQ(pages_on(self->p, SIZE, self->mask), self->nr_pages - 1);
-	EXPECT_EQ(self->p[0], 0x5a);
-	EXPECT_EQ(self->p[page_size - 1], 0x5a);
+	ASSERT_EQ(bind_and_touch(&self->dev), 0);
+	memset(self->dev.p, 0x5a, page_size);
+	ASSERT_EQ(madvise(self->dev.p, page_size, MADV_SOFT_OFFLINE), 0);
+	EXPECT_EQ(pages_on(self->dev.p, page_size, NODE(0) | NODE(1)), 1);
+	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask), self->dev.nr_pages - 1);
+	EXPECT_EQ(self->dev.p[0], 0x5a);
+	EXPECT_EQ(self->dev.p[page_size - 1], 0x5a);
 }
 
 TEST_HARNESS_MAIN

@@ -225,8 +225,15 @@ TEST_F(cpusets, parent_set_after_child)
 {
 	char child[160];
 
-	if (variant->v1)
-		SKIP(return, "there a child has nothing before its parent has it");
+	if (variant->v1) {
+		/* There a child has nothing before its parent has it */
+		ASSERT_EQ(make_group(self->group, NULL, true), 0);
+		snprintf(child, sizeof(child), "%s/child", self->group);
+		ASSERT_EQ(make_group(child, NULL, true), 0);
+		EXPECT_EQ(set(child, "mems", self->with), -EACCES);
+		EXPECT_EQ(rmdir(child), 0);
+		return;
+	}
 	ASSERT_EQ(make_group(self->group, NULL, false), 0);
 	snprintf(child, sizeof(child), "%s/cgroup.subtree_control", self->group);
 	ASSERT_EQ(write_file(child, "+cpuset"), 0);
@@ -423,7 +430,7 @@ TEST_F(cpusets, page_spread)
 	char command[600], path[64];
 
 	if (!variant->v1)
-		SKIP(return, "the second version does not spread pages");
+		SKIP(return, "cgroups' second version has no page spread");
 	ASSERT_EQ(make_group(self->group, self->with, true), 0);
 	ASSERT_EQ(set(self->group, "memory_spread_page", "1"), 0);
 	ASSERT_EQ(set_fallback(self->nid, "system"), 0);

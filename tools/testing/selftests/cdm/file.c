@@ -398,7 +398,7 @@ TEST_F(file, pages_stay_when_asked_to_move)
 	long i;
 
 	if (kernel_has_cdm())
-		SKIP(return, "is about the module for other kernels");
+		SKIP(return, "needs the module that is for kernels without CONFIG_CDM");
 	for (i = 0; i < self->nr; i++)
 		pages[i] = self->p + i * self->page_size;
 	ASSERT_EQ(touch_all(self->p, self->nr), self->nr);

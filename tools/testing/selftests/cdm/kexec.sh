@@ -7,7 +7,7 @@
 # shellcheck source=tools/testing/selftests/cdm/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-image=${CDM_MODULES-}/arch/x86/boot/bzImage
+image=${CDM_IMAGE-}
 nid=2
 
 # What is RAM: where it ends, and how much there is of it, to 16 MiB
@@ -77,7 +77,9 @@ test_next_kernel_takes_the_device()
 }
 
 [ -n "${CDM_PLUG-}" ] || skip_all "needs CDM_PLUG"
-{ [ -e /sys/kernel/kexec_loaded ] && [ -r "$image" ]; } || skip_all "no kexec, or no kernel for it"
+[ -r "$image" ] || skip_all "needs CDM_IMAGE"
+[ -e /sys/kernel/kexec_loaded ] || skip_all "a kernel without kexec"
+command -v kexec >/dev/null || skip_all "needs kexec-tools"
 # the last one counts
 came_from=$(sed -n 's/.*\<cdm\.kexec=\([^ ]*\).*/\1/p' /proc/cmdline)
 case $came_from in

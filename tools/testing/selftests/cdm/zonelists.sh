@@ -28,15 +28,41 @@ test_fallback_none()
 4 CDM: / 0 1 / 4"
 }
 
-# The sample that the first series was posted with, node by node
+# entries LIST NODE...: as they are printed: the zones of a node that have memory, the highest first
+entries()
+{
+	local list=$1 nid zone number=0
+	shift
+
+	echo "        $list"
+	for nid; do
+		for zone in $(awk -v nid="$nid," '
+			/^Node/ { on = $2 == nid; name = $4 }
+			on && $1 == "managed" && $2 { print name }' /proc/zoneinfo | tac); do
+			echo "                ($number) (node $nid) ($zone)"
+			number=$((number + 1))
+		done
+	done
+}
+
+# node NODE KIND OTHER...: its part of the sample
+node()
+{
+	printf '[NODE (%s)]\t\t\t\t\t\t%s\n' "$1" "$2"
+	entries ZONELIST_FALLBACK "$1" "${@:3}"
+	entries ZONELIST_NOFALLBACK "$1"
+}
+
+# The sample that the first series was posted with, entry by entry, on POWER with the same nodes. Its
+# addresses are printed no more, and its RAM was in a zone DMA.
 test_fallback_system()
 {
 	set_fallback system || return
-	expect "lists" "$(lists_of FALLBACK NOFALLBACK)" "0 RAM: / 0 1 / 0
-1 RAM: / 1 0 / 1
-2 CDM: / 2 0 1 / 2
-3 CDM: / 3 0 1 / 3
-4 CDM: / 4 0 1 / 4"
+	expect "lists" "$(awk '/^\[/ { on = 1 } /ZONELIST_EXPLICIT/ { on = 0 } on' $zonelists)" \
+		"$(node 0 RAM 1 && node 1 RAM 0 && node 2 CDM 0 1 && node 3 CDM 0 1 && node 4 CDM 0 1)" ||
+		return
+	[ "$(uname -m)" != ppc64le ] || expect "zones of RAM" \
+		"$(grep -E '\(node [01]\)' $zonelists | sort -u | grep -cv '(Normal)')" 0
 }
 
 test_back_to_none()
