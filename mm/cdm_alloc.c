@@ -324,6 +324,28 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 	return first + nr_pages <= end ? first : end;
 }
 
+/*
+ * A piece of one of the page allocator's blocks. What is isolated for a larger one is the whole block:
+ * with pages of 64 KiB 512 MiB, in which others would find nothing meanwhile.
+ */
+static struct page *alloc_block(int nid, unsigned long nr_pages)
+{
+	unsigned int order = ilog2(alignment_of(nr_pages));
+	nodemask_t nodes = nodemask_of_node(nid);
+	struct page *page;
+	unsigned long i;
+
+	if (nr_pages > MAX_ORDER_NR_PAGES)
+		return NULL;
+	page = cdm_node_alloc_pages(CDM_GFP & ~__GFP_COMP, order, nid, &nodes);
+	if (!page)
+		return NULL;
+	split_page(page, order);
+	for (i = nr_pages; i < 1UL << order; i++)
+		__free_page(page + i);
+	return page;
+}
+
 static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pages)
 {
 	unsigned long pfn = PHYS_PFN(range->start), end = PHYS_PFN(range->start + range->size);
@@ -338,6 +360,7 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
 
 /**
  * cdm_node_alloc_contig() - allocate a piece of a device's memory that is free
+ * @nid: the device's node
  * @ranges: the memory
  * @nr: how many ranges
  * @nr_pages: how many pages, not 0
@@ -347,14 +370,15 @@ static struct page *alloc_in(const struct cdm_range *range, unsigned long nr_pag
  * Return: the first of @nr_pages single pages, aligned to that number rounded up to a power of
  * two, but to 2 MiB at least, and MAX_ORDER_NR_PAGES at most; NULL when no such range is free.
  */
-struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+struct page *cdm_node_alloc_contig(int nid, const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp)
 {
-	struct page *page = NULL;
+	struct page *page;
 	unsigned long i;
 
 	if (!IS_ENABLED(CONFIG_CONTIG_ALLOC))
 		return NULL;
+	page = alloc_block(nid, nr_pages);
 	scoped_guard(mutex, &cdm_contig_lock)
 		for (i = 0; !page && i < nr; i++)
 			page = alloc_in(&ranges[i], nr_pages);

@@ -14,6 +14,7 @@
 #include <linux/cdm_dmem.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
@@ -39,13 +40,13 @@ noinline atomic_t *cdm_held_in_others(struct cdm_device *cdm, const struct page 
 	return NULL;
 }
 
-static __always_inline struct page *try_alloc(struct cdm_device *cdm, gfp_t gfp, unsigned int order)
+static __always_inline struct page *try_alloc(struct cdm_device *cdm, unsigned int order)
 {
 	struct page *page = NULL;
 
 	rcu_read_lock();
 	if (cdm_is_open(cdm))
-		page = cdm_node_alloc_pages(gfp, order, cdm->config.nid, &cdm->nodes);
+		page = cdm_node_alloc_pages(CDM_GFP, order, cdm->config.nid, &cdm->nodes);
 	if (page) {
 		atomic_add(1UL << order, cdm_held_by(cdm, page));
 		this_cpu_add(*cdm->allocated, 1UL << order);
@@ -136,18 +137,21 @@ bool cdm_make_room(struct cdm_device *cdm, unsigned long nr_pages, unsigned int 
 	return evict(cdm, nr_pages, flags);
 }
 
-static gfp_t gfp_for(const struct cdm_device *cdm, unsigned int flags)
+/* Not by __GFP_ZERO, in try_alloc()'s RCU read-side section: a block may have 512 MiB */
+static struct page *cleared(struct cdm_device *cdm, struct page *page, unsigned int order,
+			    unsigned int flags)
 {
-	if ((flags & CDM_ALLOC_ZERO) && !cdm_device_scrubs(cdm, flags))
-		return CDM_GFP | __GFP_ZERO;
-	return CDM_GFP;
-}
+	unsigned long i;
 
-static struct page *scrubbed(struct cdm_device *cdm, struct page *page, unsigned int order,
-			     unsigned int flags)
-{
-	if (cdm_device_scrubs(cdm, flags))
+	if (cdm_device_scrubs(cdm, flags)) {
 		cdm_scrub(cdm, page, 1UL << order);
+		return page;
+	}
+	for (i = 0; (flags & CDM_ALLOC_ZERO) && i < 1UL << order; i++) {
+		clear_highpage(page + i);
+		if (!(flags & CDM_ALLOC_ATOMIC))
+			cond_resched();
+	}
 	return page;
 }
 
@@ -155,14 +159,13 @@ static struct page *scrubbed(struct cdm_device *cdm, struct page *page, unsigned
  * In the fault of a long-term pin mm would have pages outside ZONE_MOVABLE, where a device has
  * nothing. What is for a driver it gets all the same.
  */
-static struct page *alloc_for_pinner(struct cdm_device *cdm, unsigned int order,
-				     unsigned int flags)
+static struct page *alloc_for_pinner(struct cdm_device *cdm, unsigned int order)
 {
 	unsigned int pinning = current->flags & PF_MEMALLOC_PIN;
 	struct page *page;
 
 	current->flags &= ~PF_MEMALLOC_PIN;
-	page = try_alloc(cdm, gfp_for(cdm, flags), order);
+	page = try_alloc(cdm, order);
 	current->flags |= pinning;
 	return page;
 }
@@ -190,14 +193,14 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 	if (order > MAX_PAGE_ORDER)
 		return NULL;
 	if (is_pinner)
-		page = alloc_for_pinner(cdm, order, flags);
+		page = alloc_for_pinner(cdm, order);
 	/* Where nothing could be made free somebody else may have freed enough: once more */
 	while (!page && !is_last) {
 		is_last = !cdm_make_room(cdm, 1UL << order, flags, attempt++);
-		page = alloc_for_pinner(cdm, order, flags);
+		page = alloc_for_pinner(cdm, order);
 	}
 	if (page)
-		return scrubbed(cdm, page, order, flags);
+		return cleared(cdm, page, order, flags);
 	return spill_or_fail(cdm, order, flags);
 }
 
@@ -205,11 +208,11 @@ static noinline struct page *alloc_where_none_is_free(struct cdm_device *cdm, un
 static noinline struct page *alloc_cleared(struct cdm_device *cdm, unsigned int order,
 					   unsigned int flags)
 {
-	struct page *page = try_alloc(cdm, gfp_for(cdm, flags), order);
+	struct page *page = try_alloc(cdm, order);
 
 	if (!page)
 		return alloc_where_none_is_free(cdm, order, flags);
-	return scrubbed(cdm, page, order, flags);
+	return cleared(cdm, page, order, flags);
 }
 
 static __always_inline struct page *alloc_uncharged(struct cdm_device *cdm, unsigned int order,
@@ -219,7 +222,7 @@ static __always_inline struct page *alloc_uncharged(struct cdm_device *cdm, unsi
 
 	if (flags & CDM_ALLOC_ZERO)
 		return alloc_cleared(cdm, order, flags);
-	page = try_alloc(cdm, CDM_GFP, order);
+	page = try_alloc(cdm, order);
 	if (unlikely(!page))
 		return alloc_where_none_is_free(cdm, order, flags);
 	return page;

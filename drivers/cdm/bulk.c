@@ -212,7 +212,8 @@ static struct page *try_alloc_contig(struct cdm_device *cdm, gfp_t gfp, unsigned
 
 	cdm_node_hold_blocks();
 	if (cdm_state(cdm) == CDM_ONLINE)
-		page = cdm_node_alloc_contig(cdm->ranges, cdm->nr_ranges, nr_pages, gfp);
+		page = cdm_node_alloc_contig(cdm->config.nid, cdm->ranges, cdm->nr_ranges,
+					     nr_pages, gfp);
 	if (page)
 		count_piece(cdm, page, nr_pages);
 	cdm_node_release_blocks();

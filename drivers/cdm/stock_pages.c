@@ -242,7 +242,7 @@ unsigned long cdm_node_free_pages(int nid)
 }
 
 /* What keeps blocks from going offline meanwhile is not exported */
-struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+struct page *cdm_node_alloc_contig(int nid, const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp)
 {
 	needs_cdm("a contiguous range");

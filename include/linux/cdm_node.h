@@ -474,6 +474,7 @@ static inline struct page *cdm_alloc_task_pages(gfp_t gfp, unsigned int order,
 	return NULL;
 }
 
+static inline void cdm_note_memory(void) { }
 static inline nodemask_t *cdm_memory_nodes(void) { return &node_states[N_MEMORY]; }
 static inline void cdm_mpol_set_nodes(const struct mempolicy *pol, nodemask_t *nodes,
 				      const nodemask_t *asked)
@@ -642,7 +643,7 @@ int cdm_node_abandon_memory(const struct cdm_range *ranges, unsigned int nr);
 void cdm_node_interrupt(struct task_struct *task);
 int cdm_node_remove_memory(int mgid, const struct cdm_range *ranges, unsigned int nr);
 
-struct page *cdm_node_alloc_contig(const struct cdm_range *ranges, unsigned int nr,
+struct page *cdm_node_alloc_contig(int nid, const struct cdm_range *ranges, unsigned int nr,
 				   unsigned long nr_pages, gfp_t gfp);
 int cdm_node_set_ops(int nid, const struct cdm_node_ops *ops);
 long cdm_node_migrate_range(int nid, struct mm_struct *mm, unsigned long start,
