@@ -53,8 +53,7 @@ static nodemask_t cdm_leaving_map;
 /* Nodes that could be bound to, at any time: policies may still name them */
 static nodemask_t cdm_offered_map;
 
-/* Ids that no firmware describes */
-static nodemask_t cdm_reserved_map;
+nodemask_t cdm_reserved_map;
 
 /* The name that an id has been handed out to: until reboot, nobody else gets it */
 static const char *cdm_owner[MAX_NUMNODES];
@@ -160,10 +159,11 @@ int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigne
 	if (rc)
 		return rc;
 
-	/* Before the node can be seen: whoever looks at the masks finds them empty */
+	lock_device_hotplug();
+	/* Before the node can be seen: whoever looks at the masks finds them empty, but RAM in this one */
+	cdm_note_memory();
 	static_branch_enable(&cdm_key);
 
-	lock_device_hotplug();
 	if (node_isset(nid, cdm_node_map) || node_state(nid, N_MEMORY) ||
 	    node_state(nid, N_CPU) || for_each_memory_block(&nid, is_block_on_node)) {
 		unlock_device_hotplug();
@@ -181,7 +181,6 @@ int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigne
 		node_set(nid, cdm_cap_map[cap]);
 	node_set(nid, cdm_draining_map);
 	node_set(nid, cdm_node_map);
-	nodes_or(cdm_memory_map, node_states[N_MEMORY], node_states[N_CDM]);
 	unlock_device_hotplug();
 	return nid;
 }

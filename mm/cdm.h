@@ -26,6 +26,9 @@ extern nodemask_t cdm_draining_map;
 /* Nodes that a policy may bind to right now: listed, and with memory that is not leaving */
 extern nodemask_t cdm_bindable_map;
 
+/* Ids that cdm_nodes= made possible, and no firmware describes */
+extern nodemask_t cdm_reserved_map;
+
 /* Nodes whose memory has gone without warning: nothing is read there any more */
 extern nodemask_t cdm_lost_map;
 

@@ -75,15 +75,24 @@ static int cdm_way(int nid, int *near)
 	return way ? (way & 0xff) - LOCAL_DISTANCE : 0;
 }
 
+/*
+ * Of an id that cdm_nodes= has reserved firmware says nothing, and some architectures' tables have
+ * no default for what firmware says nothing of.
+ */
 int __cdm_distance(int from, int to)
 {
 	int from_near, to_near, way;
 
-	if (from == to || from < 0 || from >= MAX_NUMNODES || to < 0 || to >= MAX_NUMNODES)
+	if (from < 0 || from >= MAX_NUMNODES || to < 0 || to >= MAX_NUMNODES)
 		return 0;
+	if (from == to)
+		return node_isset(from, cdm_reserved_map) ? LOCAL_DISTANCE : 0;
 	way = cdm_way(from, &from_near) + cdm_way(to, &to_near);
-	/* Does not come here again: what a node is near to is system RAM */
-	return way ? min(way + node_distance(from_near, to_near), 255 - 1) : 0;
+	/* Comes here again with no way to go: what a node is near to is system RAM */
+	if (way)
+		return min(way + node_distance(from_near, to_near), 255 - 1);
+	return node_isset(from, cdm_reserved_map) || node_isset(to, cdm_reserved_map) ?
+	       REMOTE_DISTANCE : 0;
 }
 
 struct cdm_ordering {
@@ -263,7 +272,8 @@ struct zonelist *__cdm_reclaim_zonelist(int nid, gfp_t gfp)
 {
 	if (!nodes_intersects(cdm_cap_map[ilog2(CDM_CAP_RECLAIM)], node_states[N_CDM]))
 		return node_zonelist(nid, gfp);
-	return cdm_reclaim_list;
+	/* It is built a moment after the first device counts among the nodes */
+	return cdm_reclaim_list->_zonerefs->zone ? cdm_reclaim_list : node_zonelist(nid, gfp);
 }
 
 /*

@@ -24,7 +24,6 @@ static nodemask_t cpuset_cdm_mems;
 /* Has a CDM node come or gone since the last time? Then the cpusets that name it change. */
 bool cpuset_cdm_sync(void)
 {
-	cdm_note_memory();
 	if (nodes_equal(cpuset_cdm_mems, node_states[N_CDM]))
 		return false;
 	cpuset_cdm_mems = node_states[N_CDM];

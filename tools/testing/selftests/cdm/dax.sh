@@ -71,6 +71,50 @@ logged()
 	dmesg | grep -cF "$1"
 }
 
+# mems_allowed: of a task of the root cgroup, and of one that has just come into a cpuset
+mems_allowed()
+{
+	local group=/sys/fs/cgroup/cdm_mems
+
+	awk '/^Mems_allowed_list/ { print $2 }' /proc/self/status
+	echo +cpuset >/sys/fs/cgroup/cgroup.subtree_control && mkdir $group &&
+		echo 0 >$group/cpuset.cpus || return
+	(echo "$BASHPID" >$group/cgroup.procs && awk '/^Mems_allowed_list/ { print $2 }' /proc/self/status)
+	rmdir $group
+}
+
+# On a node that has memory, if offline. The first that is tried after boot: from then on the nodes
+# with memory are known by another map.
+test_registration_that_fails_hides_no_ram()
+{
+	expect "kmem's bind" "$(write "$first" $kmem/bind)" ok || return
+	expect "states" "$(cat $nodes/node2/memory*/state | sort -u)" offline || return
+	expect register "$(echo "register $second_start $block 2" | "$here/cdm_test_ctl")" "error EBUSY" ||
+		return
+	expect "kmem's unbind" "$(write "$first" $kmem/unbind)" ok || return
+	grep -q ' N0=' /proc/self/numa_maps || grep -q ' N1=' /proc/self/numa_maps ||
+		fail "a task has no page on any node" || return
+	expect "mems allowed" "$(mems_allowed)" "$(printf '0-1\n0-1')"
+}
+
+kmem_node_is_allowed()
+{
+	local one rc=0
+
+	expect "kmem's bind" "$(write "$second" $kmem/bind)" ok || return
+	for one in $(blocks_of 3); do
+		echo online_movable >"$one/state" || rc=1
+	done
+	expect "mems allowed" "$(mems_allowed)" "$(printf '0-1,3\n0-1,3')" || rc=1
+	numactl --membind=3 true || fail "numactl may not have node 3" || rc=1
+	for one in $(blocks_of 3); do
+		echo offline >"$one/state" || rc=1
+	done
+	expect "kmem's unbind" "$(write "$second" $kmem/unbind)" ok && return $rc
+}
+# RAM that comes while there is a device is everybody's
+test_kmem_beside_a_device() { with_node kmem_node_is_allowed; }
+
 # Neither at boot, nor where the driver that would have it is asked and says no
 test_nothing_binds_by_itself()
 {
@@ -341,7 +385,7 @@ test_daxctl()
 	with_node daxctl_knows_it
 }
 
-run_tests nothing_binds_by_itself bind_makes_a_cdm_node isolated unbind_gives_it_back \
+run_tests registration_that_fails_hides_no_ram nothing_binds_by_itself kmem_beside_a_device bind_makes_a_cdm_node isolated unbind_gives_it_back \
 	bound_pages_survive new_id two_devices cycles_leave_nothing no_node_is_refused \
 	memory_of_another_is_refused each_allocation_of_bind_fails \
 	one_device_a_node less_than_a_block_is_refused two_ranges daxctl

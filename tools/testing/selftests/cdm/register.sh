@@ -85,6 +85,9 @@ test_ids_are_not_inherited()
 
 	start_tool "$here/cdm_test_ctl"
 	expect "ours again" "$(tell "register $start $block -1")" "$ours" || rc=1
+	# firmware says nothing of it: it is near itself, and far from all others
+	expect "distances" "$(tr ' ' '\n' <"$nodes/node${ours#ok }/distance" | sort | uniq -c | xargs)" \
+		"1 10 3 20" || rc=1
 	expect "a third id of two" "$(ask "register $((start + block)) $block -1")" \
 		"error ENOSPC" || rc=1
 	stop_tool || rc=1
