@@ -330,9 +330,10 @@ static int cdm_batch_add_addr(struct cdm_batch *batch, struct mm_struct *mm,
 	return rc;
 }
 
+/* Under mem_hotplug_lock: who holds it for write waits for what is isolated already */
 static int cdm_batch_add_pfn(struct cdm_batch *batch, unsigned long pfn, int *status)
 {
-	struct folio *folio = cdm_get_folio_of(pfn);
+	struct folio *folio = cdm_try_get_folio(pfn);
 	int rc;
 
 	if (!folio)
@@ -359,6 +360,8 @@ static unsigned long cdm_batch_fill(struct cdm_batch *batch, const struct cdm_so
 
 	if (source->mm)
 		mmap_read_lock(source->mm);
+	else
+		get_online_mems();
 	while (i < end) {
 		run = end - i;
 		where = status ? status + i : NULL;
@@ -378,6 +381,8 @@ static unsigned long cdm_batch_fill(struct cdm_batch *batch, const struct cdm_so
 	}
 	if (source->mm)
 		mmap_read_unlock(source->mm);
+	else
+		put_online_mems();
 	return i;
 }
 

@@ -361,6 +361,32 @@ TEST_F(migrate, no_room_and_pinned)
 	ASSERT_EQ(ioctl(self->m.fd, CDM_TEST_FREE), 0);
 }
 
+/* Pages that are on their way keep no block from going offline: a drain does not wait for them */
+TEST_F_TIMEOUT(request, beside_a_drain, 120)
+{
+	const char *seconds = "/sys/module/cdm/parameters/drain_seconds";
+	char state[PATH_MAX];
+	int64_t moved;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(device_file(self->m.first, "state", state, sizeof(state)), 0);
+	ASSERT_EQ(write_file(seconds, "5"), 0);
+	pid = fork();
+	for (i = 0; !pid; i++)
+		move(&self->m, variant->by_pfn, i % 2 ? RAM : self->m.first, &moved);
+	for (i = 0; i < 10; i++) {
+		EXPECT_EQ(write_file(state, "offline"), 0);
+		EXPECT_EQ(write_file(state, "online_movable"), 0);
+		usleep(50000);
+	}
+	ASSERT_EQ(kill(pid, SIGKILL), 0);
+	ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+	ASSERT_EQ(write_file(seconds, "60"), 0);
+	EXPECT_EQ(wrong_pages(&self->m, ANONYMOUS), 0);
+	move_all(_metadata, &self->m, ANONYMOUS, variant->by_pfn, RAM);
+}
+
 /* Not of hugetlb's pool, which is no other's */
 TEST_F(request, hugetlb)
 {
