@@ -202,11 +202,22 @@ static unsigned long cdm_charge_part(struct cdm_region *region, unsigned long pf
 	return i;
 }
 
+/* Is somebody charged for @pfn, and so for all that were charged with it? */
+static bool cdm_is_charged(struct cdm_region *region, unsigned long pfn)
+{
+	struct dmem_cgroup_pool_state **pool = cdm_notes_of(region, pfn);
+
+	return pool && *pool;
+}
+
 /* All of them or none. What does not fit is in nobody's way while that is found out. */
 static int cdm_charge_pfns(struct cdm_region *region, unsigned long pfn, unsigned long nr)
 {
 	unsigned long done, part, got;
 
+	/* What a driver moves is charged before its content is copied, and asked for again then */
+	if (cdm_is_charged(region, pfn))
+		return 0;
 	if (nr > 1 && !cdm_region_has_room(region, nr))
 		return -ENOMEM;
 	for (done = 0; done < nr; done += part) {

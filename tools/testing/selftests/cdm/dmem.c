@@ -421,6 +421,26 @@ TEST_F(dmem, moved_by_the_device)
 	free(status);
 }
 
+/* Whole, as long as there is room for it once */
+TEST_F(dmem, huge_pages_moved_by_the_device)
+{
+	struct cdm_ioc_migrate req = { .size = sizeof(req), .length = LIMIT };
+	int fd = open_device(self);
+
+	if (huge_page_size() > LIMIT)
+		SKIP(return, "%s", no_huge_page());
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(madvise(self->p, LIMIT, MADV_HUGEPAGE), 0);
+	memset(self->p, 1, LIMIT);
+	ASSERT_EQ(limit(self), 0);
+	req.addr = (uintptr_t)self->p;
+	ASSERT_EQ(ioctl(fd, CDM_IOC_MIGRATE, &req), 0);
+	EXPECT_EQ(req.moved, LIMIT / self->page_size);
+	EXPECT_EQ(charged(self), LIMIT);
+	EXPECT_EQ(read_value("/proc/self/smaps_rollup", "AnonHugePages:"), LIMIT / 1024);
+	close(fd);
+}
+
 /* Every second page of what is bound goes, and what is left is moved within the device */
 TEST_F(dmem, compacted)
 {
