@@ -84,7 +84,7 @@ model: deps
 	@scripts/model
 
 # against the newest kernel, unless another one is asked for
-newest := $(lastword $(sort $(notdir $(wildcard patches/*))))
+newest := $(shell ls patches | sort -V | tail -n 1)
 series series-check: export KVER := $(if $(filter file,$(origin KVER)),$(newest),$(KVER))
 
 series: deps

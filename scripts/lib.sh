@@ -17,11 +17,11 @@ export CDM_TOP CDM_BUILD CDM_KVER CDM_ARCH
 # depmod and others, which are not in everybody's PATH
 PATH+=:/usr/sbin:/sbin
 
-# die MESSAGE: one line on stderr, exit status 1
+# die MESSAGE: one line on stderr, exit status 1, or $die_status
 die()
 {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
-	exit 1
+	exit "${die_status-1}"
 }
 
 [ -r "$CDM_TOP/scripts/arch/$CDM_ARCH" ] ||
@@ -49,6 +49,16 @@ stock_kernel()
 	stock-6.1 | stock-6.12) echo "$1-cloud" ;;
 	stock-6.1-cloud | stock-6.1-generic | stock-6.12-cloud | stock-6.12-generic) echo "$1" ;;
 	*) die "unknown kernel '$1': stock[-6.1|-6.12[-cloud|-generic]]" ;;
+	esac
+}
+
+# objects_of KERNEL: where it and our modules for it are; Debian's own has no version of ours
+objects_of()
+{
+	case $1 in
+	stock-debug) echo "$CDM_OBJECTS/$1" ;;
+	stock-*) echo "$CDM_BUILD/$1" ;;
+	*) echo "$CDM_OBJECTS/$1" ;;
 	esac
 }
 
