@@ -160,7 +160,7 @@ int cdm_node_tag(int nid, const char *owner, enum cdm_fallback fallback, unsigne
 		return rc;
 
 	lock_device_hotplug();
-	/* Before the node can be seen: whoever looks at the masks finds them empty, but RAM in this one */
+	/* Before the node can be seen: whoever looks at the masks finds nothing but RAM */
 	cdm_note_memory();
 	static_branch_enable(&cdm_key);
 

@@ -325,8 +325,8 @@ static unsigned long find_free(unsigned long pfn, unsigned long end, unsigned lo
 }
 
 /*
- * A piece of one of the page allocator's blocks. What is isolated for a larger one is the whole block:
- * with pages of 64 KiB 512 MiB, in which others would find nothing meanwhile.
+ * A piece of one of the page allocator's blocks. What is isolated for a larger one is the whole
+ * block: with pages of 64 KiB 512 MiB, in which others would find nothing meanwhile.
  */
 static struct page *alloc_block(int nid, unsigned long nr_pages)
 {

@@ -196,8 +196,8 @@ TEST_F(caps, user_bind_policies)
 
 	/* A mask that has RAM in it, too, is narrowed */
 	ASSERT_EQ(mbind(self->dev.p, SIZE, MPOL_BIND, &ram_and_device, MAXNODE, 0), 0);
-	EXPECT_EQ(try_errno(syscall(SYS_set_mempolicy_home_node, self->dev.p, SIZE, self->dev.nid, 0)),
-		  refused);
+	EXPECT_EQ(try_errno(syscall(SYS_set_mempolicy_home_node, self->dev.p, SIZE,
+				    self->dev.nid, 0)), refused);
 	memset(self->dev.p, 1, SIZE);
 	EXPECT_EQ(pages_on(self->dev.p, SIZE, self->dev.mask),
 		  MAY_BIND(variant) ? self->dev.nr_pages : 0);
@@ -403,7 +403,8 @@ TEST_F(bound, revoked_under_a_policy)
 	EXPECT_EQ(pages_on(self->dev.p, SIZE / 2, self->dev.mask), self->dev.nr_pages / 2);
 	EXPECT_EQ(pages_on(self->dev.p + SIZE / 2, SIZE / 2, ram), self->dev.nr_pages / 2);
 	EXPECT_EQ(self->dev.p[0], 1);
-	EXPECT_EQ(try_errno(mbind(self->dev.p, SIZE, MPOL_BIND, &self->dev.mask, MAXNODE, 0)), EINVAL);
+	EXPECT_EQ(try_errno(mbind(self->dev.p, SIZE, MPOL_BIND, &self->dev.mask, MAXNODE, 0)),
+		  EINVAL);
 	ASSERT_EQ(read_caps(self->dev.nid, line, sizeof(line)), 0);
 	EXPECT_STREQ(line, "");
 	EXPECT_EQ(write_caps(self->dev.nid, "user_bind\n"), -EPERM);
@@ -495,7 +496,9 @@ TEST_F(bound, reclaim_without_user_bind)
 		c = pages_on(self->dev.p, SIZE, self->dev.mask) != self->dev.nr_pages ||
 		    write_caps(self->dev.nid, MAY_RECLAIM(variant) ? "reclaim\n" : "\n") ||
 		    write_file(GROUP "/memory.max", "6M");
-		_exit(c ? 3 : pages_on(self->dev.p, SIZE, self->dev.mask) < self->dev.nr_pages / 2 ? 0 : 4);
+		if (c)
+			_exit(3);
+		_exit(pages_on(self->dev.p, SIZE, self->dev.mask) < self->dev.nr_pages / 2 ? 0 : 4);
 	}
 	snprintf(pid_text, sizeof(pid_text), "%d", pid);
 	ASSERT_EQ(write_file(GROUP "/cgroup.procs", pid_text), 0);

@@ -182,8 +182,8 @@ static long huge_kib(void)
 }
 
 /* Pages of the page cache are also others', who may look at them just now: a few tries */
-static void move_all(struct __test_metadata *_metadata, struct migration *m, enum kind kind,
-		     bool by_pfn, int nid)
+static void move_all(struct __test_metadata *_metadata, struct migration *m, bool by_pfn,
+		     enum kind kind, int nid)
 {
 	int64_t moved = 0;
 	int tries;
@@ -202,12 +202,12 @@ TEST_F(migrate, there_and_back)
 
 	if (variant->kind == HUGE)
 		ASSERT_GE(huge, (long)(SIZE / 1024));
-	move_all(_metadata, &self->m, variant->kind, variant->by_pfn, self->m.first);
-	move_all(_metadata, &self->m, variant->kind, variant->by_pfn, self->m.second);
-	move_all(_metadata, &self->m, variant->kind, variant->by_pfn, self->m.second);
+	move_all(_metadata, &self->m, variant->by_pfn, variant->kind, self->m.first);
+	move_all(_metadata, &self->m, variant->by_pfn, variant->kind, self->m.second);
+	move_all(_metadata, &self->m, variant->by_pfn, variant->kind, self->m.second);
 	/* huge pages were moved whole */
 	EXPECT_EQ(huge_kib(), huge);
-	move_all(_metadata, &self->m, variant->kind, variant->by_pfn, RAM);
+	move_all(_metadata, &self->m, variant->by_pfn, variant->kind, RAM);
 	EXPECT_EQ(huge_kib(), huge);
 }
 
@@ -230,7 +230,7 @@ TEST_F(migrate, one_is_pinned)
 	close(ends[1]);
 	ASSERT_EQ(move(&self->m, variant->by_pfn, self->m.first, &moved), 0);
 	EXPECT_EQ(moved, self->m.nr);
-	move_all(_metadata, &self->m, variant->kind, variant->by_pfn, RAM);
+	move_all(_metadata, &self->m, variant->by_pfn, variant->kind, RAM);
 }
 
 TEST_F(request, holes)
@@ -303,7 +303,7 @@ TEST_F(request, killed_in_between)
 	EXPECT_EQ(wrong_pages(&self->m, ANONYMOUS), 0);
 	self->m.status = calloc(self->m.nr, sizeof(*self->m.status));
 	munmap(to, length);
-	move_all(_metadata, &self->m, ANONYMOUS, variant->by_pfn, RAM);
+	move_all(_metadata, &self->m, variant->by_pfn, ANONYMOUS, RAM);
 }
 
 /* The device has a page here and there: those move, the others say that there is no room */
@@ -384,7 +384,7 @@ TEST_F_TIMEOUT(request, beside_a_drain, 120)
 	ASSERT_EQ(waitpid(pid, NULL, 0), pid);
 	ASSERT_EQ(write_file(seconds, "60"), 0);
 	EXPECT_EQ(wrong_pages(&self->m, ANONYMOUS), 0);
-	move_all(_metadata, &self->m, ANONYMOUS, variant->by_pfn, RAM);
+	move_all(_metadata, &self->m, variant->by_pfn, ANONYMOUS, RAM);
 }
 
 /* Not of hugetlb's pool, which is no other's */
