@@ -66,7 +66,7 @@ deb:
 	@scripts/deb
 
 test-deb: deps
-	@scripts/test-deb $(filter stock%,$(KERNEL))
+	@scripts/test-deb $(if $(filter command line,$(origin KERNEL)),$(KERNEL))
 
 kernel: deps
 	@scripts/kernel $(KERNEL)

@@ -44,21 +44,12 @@ export CDM_KERNELS CDM_OBJECTS
 # stock-VERSION-FLAVOUR
 stock_kernel()
 {
+	[ "$CDM_KVER" = 6.12 ] || die "KVER=$CDM_KVER: Debian's own kernels have their version in KERNEL= (stock-6.1, stock-6.12)"
 	case $1 in
 	stock) echo stock-6.12-cloud ;;
 	stock-6.1 | stock-6.12) echo "$1-cloud" ;;
 	stock-6.1-cloud | stock-6.1-generic | stock-6.12-cloud | stock-6.12-generic) echo "$1" ;;
 	*) die "unknown kernel '$1': stock[-6.1|-6.12[-cloud|-generic]]" ;;
-	esac
-}
-
-# objects_of KERNEL: where it and our modules for it are; Debian's own has no version of ours
-objects_of()
-{
-	case $1 in
-	stock-debug) echo "$CDM_OBJECTS/$1" ;;
-	stock-*) echo "$CDM_BUILD/$1" ;;
-	*) echo "$CDM_OBJECTS/$1" ;;
 	esac
 }
 
