@@ -386,6 +386,15 @@ static inline void cdm_mapping_evict(struct address_space *mapping)
 /* Is it such a file's, but no longer on a device? For a folio of a mapping, locked or RCU. */
 bool cdm_folio_has_left(const struct folio *folio);
 
+/*
+ * What is charged along with a huge page, whose own mask asks for less: a node of the page cache
+ * wakes no OOM killer, either, as in the mapping's own mask
+ */
+static inline gfp_t cdm_mapping_gfp(const struct address_space *mapping, gfp_t gfp)
+{
+	return cdm_owns_mapping(mapping) ? gfp | __GFP_RETRY_MAYFAIL : gfp;
+}
+
 /* An OOM that ends in a fault is tried again; but a device does not grow */
 static inline int cdm_mapping_error(const struct address_space *mapping, int error)
 {
@@ -504,6 +513,7 @@ static inline bool cdm_mapping_uncharge(struct address_space *mapping, long page
 
 static inline void cdm_mapping_evict(struct address_space *mapping) { }
 static inline bool cdm_folio_has_left(const struct folio *folio) { return false; }
+static inline gfp_t cdm_mapping_gfp(const struct address_space *mapping, gfp_t gfp) { return gfp; }
 static inline int cdm_mapping_error(const struct address_space *mapping, int error)
 {
 	return error;

@@ -555,24 +555,27 @@ TEST_F(file, nothing_of_who_had_it_before)
  * a page table or a page of its stack might be what is too much, and RAM at the limit ends in
  * SIGKILL. It stays on one CPU, as each keeps back some of what may be charged.
  */
-TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
+static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *self, long limit)
 {
 	long before = read_value("/proc/vmstat", "oom_kill");
 	volatile long *touched = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	long i, sum = 0;
+	char bytes[16];
 	int status = 0;
 	pid_t child;
 
 	if (write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory"))
 		SKIP(return, "needs the memory controller");
 	ASSERT_EQ(mkdir(CGROUP, 0755), 0);
-	ASSERT_EQ(write_file(CGROUP "/memory.max", "4M"), 0);
+	snprintf(bytes, sizeof(bytes), "%ld", limit);
+	ASSERT_EQ(write_file(CGROUP "/memory.max", bytes), 0);
 	touched[0] = -1;
 	child = fork();
 	if (!child) {
-		if (run_on(0) || touch_all(self->p, self->nr) != self->nr ||
-		    madvise(self->p, SIZE, MADV_REMOVE))
+		if (run_on(0) || madvise(self->p, SIZE, MADV_NOHUGEPAGE) ||
+		    touch_all(self->p, self->nr) != self->nr ||
+		    madvise(self->p, SIZE, MADV_REMOVE) || madvise(self->p, SIZE, MADV_HUGEPAGE))
 			_exit(1);
 		if (!sigsetjmp(lost, 1))
 			raise(SIGBUS);
@@ -587,7 +590,7 @@ TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
 		usleep(10000);
 	ASSERT_EQ(status, 0);
 	EXPECT_GE(touched[0], (long)MIB / self->page_size);
-	EXPECT_LE(touched[0], (long)(4 * MIB) / self->page_size);
+	EXPECT_LE(touched[0], limit / self->page_size);
 	EXPECT_EQ(used(self->fd), (uint64_t)(touched[0] * self->page_size));
 	/* its counters are summed up every now and then */
 	EXPECT_GE(read_value(CGROUP "/memory.stat", kernel_has_cdm() ? "shmem " : "file "),
@@ -604,6 +607,19 @@ TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
 	self->fd = open(self->path, O_RDWR);
 	EXPECT_EQ(rmdir(CGROUP), 0);
 	EXPECT_EQ(write_file("/sys/fs/cgroup/cgroup.subtree_control", "-memory"), 0);
+}
+
+TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
+{
+	reach_limit(_metadata, self, 4 * MIB);
+}
+
+/* The huge page may be charged, the node of the page cache that holds it no longer */
+TEST_F_TIMEOUT(file, cgroup_of_one_huge_page, 120)
+{
+	if (huge_page_size() > SIZE)
+		SKIP(return, "%s", no_huge_page());
+	reach_limit(_metadata, self, huge_page_size());
 }
 
 static int migrate(int fd, uint32_t flags, char *p, size_t length, int32_t *status,
