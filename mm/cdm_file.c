@@ -136,7 +136,7 @@ struct file *cdm_node_create_file(int nid, u64 id, u64 size)
 	spin_lock_init(&memory->lock);
 	mapping = file->f_mapping;
 	cdm_mapping_private(mapping) = memory;
-	/* For what is allocated beside the pages: without the OOM killer, of no cgroup either */
+	/* For charges and the page cache's nodes: without memcg's OOM killer (cdm_mapping_gfp()) */
 	mapping_set_gfp_mask(mapping, GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	mapping_set_unevictable(mapping);
 	set_bit(AS_CDM, &mapping->flags);

@@ -387,8 +387,8 @@ static inline void cdm_mapping_evict(struct address_space *mapping)
 bool cdm_folio_has_left(const struct folio *folio);
 
 /*
- * What is charged along with a huge page, whose own mask asks for less: a node of the page cache
- * wakes no OOM killer, either, as in the mapping's own mask
+ * Some pages, and nodes of the page cache, are charged by another mask than the mapping's, which
+ * would wake the OOM killer at memcg's limit: this one's does not, either
  */
 static inline gfp_t cdm_mapping_gfp(const struct address_space *mapping, gfp_t gfp)
 {
