@@ -53,11 +53,14 @@ stock_kernel()
 	esac
 }
 
-# debian_sources: the files that say where this machine has its packages from
+# debian_sources FILTER: where apt on this machine has Debian's packages from, a line each as in its
+# sources.list: what passes that filter of apt-get indextargets
 debian_sources()
 {
-	find /etc/apt/sources.list.d /etc/apt/sources.list \
-		\( -name 'debian*.sources' -o -name 'debian*.list' -o -name sources.list \) 2>/dev/null
+	# shellcheck disable=SC2016	# apt-get fills them in
+	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' "$1" | sort -u | grep . ||
+		die "apt knows of no mirror of Debian's: run scripts/deps"
 }
 
 # lay_out_modules DIR: what the modules for a kernel that is not ours are built from

@@ -295,7 +295,7 @@ test_each_allocation_of_bind_fails()
 {
 	local rc=0
 
-	{ can_fail_nth && [ -e /dev/cdm_test ]; } || skip "a kernel without fail-nth, or without the test module" || return
+	{ can_fail_nth && [ -e /dev/cdm_test ]; } || skip "a kernel without FAILSLAB and FAIL_PAGE_ALLOC, which debug and gcov have, or without the test module" || return
 	forget_leaks
 	start_tool "$here/cdm_test_ctl"
 	# request_mem_region() does not say what it lacked

@@ -463,7 +463,7 @@ not_mapped()
 }
 test_not_in_the_firmware_map()
 {
-	[ -d /sys/firmware/memmap ] || skip "firmware has no such map on this architecture" || return
+	[ -d /sys/firmware/memmap ] || skip "no /sys/firmware/memmap on this architecture" || return
 	with_device "" not_mapped
 }
 

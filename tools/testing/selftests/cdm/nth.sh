@@ -5,7 +5,7 @@
 # shellcheck source=tools/testing/selftests/cdm/slot.sh
 . "$(dirname "$0")/slot.sh"
 
-can_fail_nth || skip_all "needs CONFIG_FAULT_INJECTION, CONFIG_FAILSLAB and CONFIG_FAIL_PAGE_ALLOC"
+can_fail_nth || skip_all "a kernel without FAILSLAB and FAIL_PAGE_ALLOC, which debug and gcov have"
 forget_leaks
 
 # each of these is done some hundred times
