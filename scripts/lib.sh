@@ -53,14 +53,24 @@ stock_kernel()
 	esac
 }
 
-# debian_sources FILTER: where apt on this machine has Debian's packages from, a line each as in its
-# sources.list: what passes that filter of apt-get indextargets
+debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# debian_mirrors FORMAT [FILTER]: each suite of Debian's that apt on this machine has packages from, a line
+# each, in a format of apt-get indextargets
+debian_mirrors()
+{
+	apt-get indextargets --format "$1" 'Created-By: Packages' 'Origin: Debian' "${@:2}" | sort -u | grep . ||
+		die "apt knows of no mirror of Debian's: apt-get update"
+}
+
+# debian_sources CODENAME...: those of these names, as in a sources.list
 debian_sources()
 {
+	local IFS='|'
+
 	# shellcheck disable=SC2016	# apt-get fills them in
-	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' "$1" | sort -u | grep . ||
-		die "apt knows of no mirror of Debian's: run scripts/deps"
+	debian_mirrors '$(CODENAME) deb [signed-by='$debian_keyring'] $(REPO_URI) $(RELEASE) $(COMPONENT)' |
+		sed -nE "s/^($*) //p" | grep . || die "apt has no mirror of $*"
 }
 
 # lay_out_modules DIR: what the modules for a kernel that is not ours are built from

@@ -402,12 +402,15 @@ TEST_F(file, pages_asked_to_move)
 {
 	int status[SIZE / 4096], ram[SIZE / 4096] = { 0 };
 	void *pages[SIZE / 4096];
-	long i;
+	long i, left = 1;
 
 	for (i = 0; i < self->nr; i++)
 		pages[i] = self->p + i * self->page_size;
 	ASSERT_EQ(touch_all(self->p, self->nr), self->nr);
-	EXPECT_GE(move_pages(0, self->nr, pages, ram, status, MPOL_MF_MOVE_ALL), 0);
+	/* somebody may hold one for a moment */
+	for (i = 0; i < 5 && left; i++)
+		left = move_pages(0, self->nr, pages, ram, status, MPOL_MF_MOVE_ALL);
+	EXPECT_GE(left, 0);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), kernel_has_cdm() ? 0 : self->nr);
 }
 
@@ -578,8 +581,9 @@ static long copy_all(char *p, long nr)
 /*
  * A cgroup's limit holds, and who reaches it is not killed. In the cgroup the child does nothing
  * but that, and has done it all once before, up to the quota: a page table or a page of its stack
- * might be what is too much, and RAM at the limit ends in SIGKILL. It stays on one CPU, as each
- * keeps back some of what may be charged.
+ * might be what is too much, and RAM at the limit ends in SIGKILL. What had a huge page has no
+ * page table, so no limit is where one begins. It stays on one CPU, as each keeps back some of
+ * what may be charged.
  */
 static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *self, long limit,
 			bool advised, long (*fill)(char *p, long nr))
@@ -624,7 +628,7 @@ static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *s
 		usleep(10000);
 	ASSERT_EQ(status, 0);
 	EXPECT_GE(filled[0], limit / 2 / self->page_size);
-	EXPECT_LE(filled[0], limit / self->page_size);
+	EXPECT_LT(filled[0], limit / self->page_size);
 	EXPECT_EQ(used(self->fd), (uint64_t)(filled[0] * self->page_size));
 	/* its counters are summed up every now and then */
 	for (i = 0; i < 50; i++) {
@@ -650,26 +654,26 @@ static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *s
 
 TEST_F_TIMEOUT(file, charged_to_the_cgroup, 120)
 {
-	reach_limit(_metadata, self, 4 * MIB, false, touch_all);
+	reach_limit(_metadata, self, 3 * MIB, false, touch_all);
 }
 
 /* The huge page may be charged, the node of the page cache that holds it no longer */
 TEST_F_TIMEOUT(file, cgroup_of_one_huge_page, 120)
 {
-	long before = read_value("/proc/vmstat", "thp_file_fallback_charge ");
+	long before = read_value("/proc/vmstat", "thp_file_fallback ");
 
 	if (huge_page_size() > SIZE)
 		SKIP(return, "%s", no_huge_page());
 	reach_limit(_metadata, self, huge_page_size(), true, touch_all);
 	if (kernel_has_cdm())
-		EXPECT_EQ(read_value("/proc/vmstat", "thp_file_fallback_charge "), before);
+		EXPECT_EQ(read_value("/proc/vmstat", "thp_file_fallback "), before);
 }
 
 TEST_F_TIMEOUT(file, cgroup_is_full_in_a_system_call, 120)
 {
 	if (!kernel_has_cdm())
 		SKIP(return, "needs CONFIG_CDM");
-	reach_limit(_metadata, self, 4 * MIB, false, copy_all);
+	reach_limit(_metadata, self, 3 * MIB, false, copy_all);
 }
 
 static int migrate(int fd, uint32_t flags, char *p, size_t length, int32_t *status,
