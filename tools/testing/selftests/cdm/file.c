@@ -548,9 +548,7 @@ TEST_F(file, nothing_of_who_had_it_before)
 	close(fd);
 }
 
-#define CGROUP "/sys/fs/cgroup/cdm_file"
-
-/* The same by a system call for each, of the task that calls it first */
+/* As touch_all(), by a system call for each, of the task that calls it first */
 static long copy_all(char *p, long nr)
 {
 	long page_size = sysconf(_SC_PAGESIZE), i = 0;
@@ -578,6 +576,8 @@ static long copy_all(char *p, long nr)
 	return i;
 }
 
+#define CGROUP "/sys/fs/cgroup/cdm_file"
+
 /*
  * A cgroup's limit holds, and who reaches it is not killed. In the cgroup the child does nothing
  * but that, and has done it all once before, up to the quota: a page table or a page of its stack
@@ -592,7 +592,7 @@ static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *s
 	long before = read_value("/proc/vmstat", "oom_kill");
 	volatile long *filled = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	long i, sum = 0;
+	long i, charged = 0, sum = 0;
 	char bytes[16];
 	int status = 0;
 	pid_t child;
@@ -609,8 +609,9 @@ static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *s
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child) {
+		/* has this page in its own page table before it is charged */
 		filled[0] = -1;
-		/* page tables of what a huge page maps would not be there any more */
+		/* unchecked: a kernel may have no huge pages */
 		if (advised)
 			madvise(self->p, SIZE, MADV_NOHUGEPAGE);
 		if (run_on(0) || fill(self->p, self->nr) != self->nr - 1 ||
@@ -631,14 +632,13 @@ static void reach_limit(struct __test_metadata *_metadata, FIXTURE_DATA(file) *s
 	EXPECT_LT(filled[0], limit / self->page_size);
 	EXPECT_EQ(used(self->fd), (uint64_t)(filled[0] * self->page_size));
 	/* its counters are summed up every now and then */
-	for (i = 0; i < 50; i++) {
-		sum = read_value(CGROUP "/memory.stat", kernel_has_cdm() ? "shmem " : "file ");
-		if (sum == filled[0] * self->page_size)
-			break;
+	for (i = 0; i < 50 && charged != filled[0] * self->page_size; i++) {
 		usleep(100000);
+		charged = read_value(CGROUP "/memory.stat",
+				     kernel_has_cdm() ? "shmem " : "file ");
 	}
-	EXPECT_EQ(sum, filled[0] * self->page_size);
-	for (i = 0, sum = 0; i < filled[0]; i++)
+	EXPECT_EQ(charged, filled[0] * self->page_size);
+	for (i = 0; i < filled[0]; i++)
 		sum += self->p[i * self->page_size];
 	EXPECT_EQ(sum, filled[0]);
 	EXPECT_EQ(pages_on(self->p, SIZE, NODE(self->nid)), filled[0]);
